@@ -1,0 +1,1 @@
+"""Keras layers that BERT is built from, and the kernels under them."""

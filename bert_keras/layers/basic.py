@@ -1,0 +1,69 @@
+"""The two layers with weights that every part of BERT is built from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from bert_keras.layers import kernels
+from bert_keras.layers.kernels import Tensor
+
+
+def truncated_normal(stddev: float) -> keras.initializers.Initializer:
+    """A fresh initializer of BERT's kernels and tables (a shared one would repeat its draws)."""
+    return keras.initializers.TruncatedNormal(stddev=stddev)
+
+
+class BertLayer(keras.layers.Layer):
+    """Base of this package's layers: casting is written out in `kernels`, never automatic."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+
+    def named_weights(self) -> dict[str, keras.Variable]:
+        """The layer's own weights by their path inside it, such as `dense/kernel`."""
+        prefix = self.path + "/"
+        return {weight.path.removeprefix(prefix): weight for weight in self.weights}
+
+
+class Linear(BertLayer):
+    """`activation(rows @ kernel + bias)`, kernel `[in, out]`, on 2-D rows."""
+
+    def __init__(
+        self,
+        width: int,
+        activation: str | None = None,
+        initializer_range: float = 0.02,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+        self.activation = activation
+        self.initializer_range = initializer_range
+
+    def build(self, input_width: int) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(input_width, self.width),
+            initializer=truncated_normal(self.initializer_range),
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.width,), initializer="zeros")
+
+    def call(self, rows: Tensor) -> Tensor:
+        return kernels.dense(rows, self.kernel, self.bias, self.activation)
+
+
+class LayerNorm(BertLayer):
+    """Layer normalisation with BERT's epsilon of 1e-12, in float32 under every precision."""
+
+    def __init__(self, epsilon: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, width: int) -> None:
+        self.gamma = self.add_weight(name="gamma", shape=(width,), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(width,), initializer="zeros")
+
+    def call(self, x: Tensor) -> Tensor:
+        return kernels.layer_norm(x, self.gamma, self.beta, self.epsilon)

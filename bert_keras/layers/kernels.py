@@ -1,0 +1,147 @@
+"""The arithmetic that layers are made of: the one file that knows the Keras backend.
+
+Each function has a `keras.ops` form that runs on every backend, and where TensorFlow has a
+faster or a stricter one, that form beside it. Tensors named `rows` are 2-D,
+`[tokens, width]`: dense layers see no length axis, which is what oneDNN fuses best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+if ON_TENSORFLOW:
+    import tensorflow as tf
+
+
+def activate(x: Tensor, activation: str | None) -> Tensor:
+    """gelu (exact), gelu_tanh, relu, silu, tanh, or nothing, element by element."""
+    if activation is None:
+        return x
+    if activation in ("gelu", "gelu_tanh"):
+        approximate = activation == "gelu_tanh"
+        if ON_TENSORFLOW:
+            return tf.nn.gelu(x, approximate=approximate)
+        return ops.gelu(x, approximate=approximate)
+    return getattr(ops, activation)(x)
+
+
+def dense(rows: Tensor, kernel: Tensor, bias: Tensor, activation: str | None = None) -> Tensor:
+    """`activation(rows @ kernel + bias)` in the dtype of `rows`, `[tokens, out]`.
+
+    On TensorFlow the product, the bias and GELU stand next to each other in the graph, which
+    oneDNN runs as one kernel.
+    """
+    kernel = ops.cast(kernel, rows.dtype)
+    bias = ops.cast(bias, rows.dtype)
+    if ON_TENSORFLOW:
+        return activate(tf.nn.bias_add(tf.matmul(rows, kernel), bias), activation)
+    return activate(ops.add(ops.matmul(rows, kernel), bias), activation)
+
+
+def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> Tensor:
+    """Layer normalisation of the last axis (Ba et al. 2016), computed in float32.
+
+    The result has the dtype of `x`. Under float16 or bfloat16, BERT's epsilon of 1e-12 would
+    vanish; in float32 it does not.
+    """
+    wide = ops.cast(x, "float32")
+    centred = wide - ops.mean(wide, axis=-1, keepdims=True)
+    variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+    scale = ops.rsqrt(variance + epsilon) * ops.cast(gamma, "float32")
+    return ops.cast(centred * scale + ops.cast(beta, "float32"), x.dtype)
+
+
+def attention_probabilities(scores: Tensor, scale: float, bias: Tensor) -> Tensor:
+    """Softmax over the last axis of `scores * scale + bias`, in float32, in the scores' dtype.
+
+    Shapes: scores `[batch, heads, from, to]`, bias broadcast to it.
+    """
+    wide = ops.cast(scores, "float32") * scale + bias
+    return ops.cast(ops.softmax(wide, axis=-1), scores.dtype)
+
+
+def gather_rows(table: Tensor, indices: Tensor) -> Tensor:
+    """Rows of `table` at `indices`, shape `[*indices, width]`.
+
+    On TensorFlow an index outside the table is an error (InvalidArgumentError on CPU).
+    """
+    if ON_TENSORFLOW:
+        return tf.gather(table, indices)
+    return ops.take(table, indices, axis=0)
+
+
+def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:
+    """The vectors at `positions` `[batch, n]` of `sequence` `[batch, length, width]`.
+
+    Returns `[batch, n, width]`.
+    """
+    if ON_TENSORFLOW:
+        return tf.gather(sequence, positions, batch_dims=1)
+    return ops.take_along_axis(sequence, positions[:, :, None], axis=1)
+
+
+def check_at_most(value: Tensor | int, limit: int, what: str) -> None:
+    """A ValueError (InvalidArgumentError inside a graph) when `value` exceeds `limit`."""
+    if isinstance(value, int):
+        if value > limit:
+            raise ValueError(f"{what} is {value}, the model has room for {limit}")
+    elif ON_TENSORFLOW:
+        tf.debugging.assert_less_equal(value, limit, f"{what} exceeds {limit}")
+
+
+def fold_seed(seed: Tensor, data: Tensor | int) -> Tensor:
+    """A new seed, int32 `[2]`, that depends on `seed` and on a whole number, as by hashing."""
+    if ON_TENSORFLOW:
+        return tf.random.experimental.stateless_fold_in(seed, tf.cast(data, tf.int32))
+    mixed = ops.cast(data, seed.dtype) * 1000003 + seed[1]
+    return ops.stack([seed[0] ^ mixed, mixed])
+
+
+class _GivenSeed(keras.random.SeedGenerator):
+    """Hands an explicit seed to `keras.random`, which otherwise only takes Python numbers."""
+
+    def __init__(self, seed: Tensor) -> None:
+        self._seed = seed
+
+    def next(self, ordered: bool = True) -> Tensor:
+        return ops.cast(self._seed, keras.src.backend.random_seed_dtype())
+
+
+def _keep_mask(shape: Tensor, rate: float, seed: Tensor) -> Tensor:
+    """Booleans that are True with probability `1 - rate` to within 2^-17."""
+    # Sixteen random bits decide: half the work of Philox that a 32-bit word each would be.
+    count = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform([(count + 1) // 2], seed, None, None, tf.uint32)
+    halves = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:count]
+    return tf.reshape(halves >= tf.constant(round(rate * 65536), tf.uint16), shape)
+
+
+def dropout(x: Tensor, rate: float, seed: Tensor | None) -> Tensor:
+    """Inverted dropout (Srivastava et al. 2014), a pure function of `seed`, int32 `[2]`.
+
+    `seed` None or `rate` 0 returns `x` itself.
+    """
+    if seed is None or rate == 0.0:
+        return x
+    scaled = x * ops.cast(1.0 / (1.0 - rate), x.dtype)
+    if ON_TENSORFLOW:
+        kept = tf.where(_keep_mask(tf.shape(x), rate, seed), scaled, tf.zeros((), x.dtype))
+        kept.set_shape(x.shape)
+        return kept
+    uniform = keras.random.uniform(ops.shape(x), seed=_GivenSeed(seed))
+    return ops.where(uniform >= rate, scaled, ops.zeros_like(x))
+
+
+def recompute(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`function`, whose intermediate results are computed again for the gradient, not kept.
+
+    Gradient checkpointing, Chen et al. 2016.
+    """
+    return keras.remat(function)

@@ -1,0 +1,116 @@
+"""Multi-head self-attention (Vaswani et al. 2017), with its residual and normalisation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+from bert_keras.config import BertConfig
+from bert_keras.layers import kernels
+from bert_keras.layers.basic import BertLayer, LayerNorm, Linear, truncated_normal
+from bert_keras.layers.kernels import Tensor
+
+
+class SelfAttention(BertLayer):
+    """Attention, output projection, dropout, residual, layer normalisation.
+
+    Query, key and value come from one product with a `[hidden, 3 * hidden]` kernel whose
+    columns are the three in this order.
+
+    Call arguments:
+        rows: `[batch * length, hidden]`.
+        bias: float32 `[batch, 1, 1 or length, length]`, added to the scaled scores.
+        batch, length: the two sizes, static where they are known.
+        seed: int32 `[2]` for dropout, or None.
+
+    Returns the new rows and the attention probabilities `[batch, heads, length, length]`.
+    """
+
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        shared = {"initializer_range": config.initializer_range, "dtype": self.dtype_policy}
+        self.qkv = Linear(3 * config.hidden_size, name="qkv", **shared)
+        self.output_dense = Linear(config.hidden_size, name="output", **shared)
+        self.layer_norm = LayerNorm(
+            config.layer_norm_eps, name="layer_norm", dtype=self.dtype_policy
+        )
+        self.lora_rank = 0
+        self.lora_scale = 1.0
+
+    def build(self, input_shape: Any = None) -> None:
+        self.qkv.build(self.config.hidden_size)
+        self.output_dense.build(self.config.hidden_size)
+        self.layer_norm.build(self.config.hidden_size)
+
+    def add_lora(self, rank: int, alpha: float) -> None:
+        """Adds low-rank updates of the query and value projections (Hu et al. 2021).
+
+        The second factor starts at zero, so nothing changes until it is trained. The update
+        is scaled by `alpha / rank`.
+        """
+        hidden = self.config.hidden_size
+        self.lora_rank, self.lora_scale = rank, alpha / rank
+        self._tracker.unlock()
+        with self._open_name_scope():
+            for part in ("query", "value"):
+                down = self.add_weight(
+                    name=f"lora_{part}_a",
+                    shape=(hidden, rank),
+                    initializer=truncated_normal(self.config.initializer_range),
+                )
+                up = self.add_weight(
+                    name=f"lora_{part}_b", shape=(rank, hidden), initializer="zeros"
+                )
+                setattr(self, f"lora_{part}", (down, up))
+        self._tracker.lock()
+
+    def lora_delta(self) -> Tensor:
+        """What LoRA adds to the fused kernel, float32 `[hidden, 3 * hidden]`."""
+        query, value = (
+            ops.matmul(down, up) * self.lora_scale for down, up in (self.lora_query, self.lora_value)
+        )
+        return ops.concatenate([query, ops.zeros_like(query), value], axis=1)
+
+    def _project(self, rows: Tensor) -> Tensor:
+        """Query, key and value of each row, `[tokens, 3 * hidden]`."""
+        projected = self.qkv(rows)
+        if not self.lora_rank:
+            return projected
+
+        def update(factors: tuple[Any, Any]) -> Tensor:
+            down, up = (ops.cast(factor, rows.dtype) for factor in factors)
+            return ops.matmul(ops.matmul(rows, down), up) * self.lora_scale
+
+        query = update(self.lora_query)
+        return projected + ops.concatenate(
+            [query, ops.zeros_like(query), update(self.lora_value)], axis=1
+        )
+
+    def call(
+        self,
+        rows: Tensor,
+        bias: Tensor,
+        batch: Tensor | int,
+        length: Tensor | int,
+        seed: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        config = self.config
+        heads, size = config.num_attention_heads, config.head_size
+        split = ops.reshape(self._project(rows), (batch, length, 3, heads, size))
+        # three times [batch, heads, length, size]
+        query, key, value = ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), 3)
+        scores = ops.matmul(query, ops.swapaxes(key, 2, 3))
+        probabilities = kernels.attention_probabilities(scores, 1.0 / math.sqrt(size), bias)
+        attention_seed = None if seed is None else kernels.fold_seed(seed, 0)
+        dropped = kernels.dropout(probabilities, config.attention_probs_dropout_prob, attention_seed)
+        # [batch, heads, length, size] -> [batch * length, hidden]
+        context = ops.transpose(ops.matmul(dropped, value), (0, 2, 1, 3))
+        context = ops.reshape(context, (-1, config.hidden_size))
+        output_seed = None if seed is None else kernels.fold_seed(seed, 1)
+        output = kernels.dropout(
+            self.output_dense(context), config.hidden_dropout_prob, output_seed
+        )
+        return self.layer_norm(output + rows), probabilities

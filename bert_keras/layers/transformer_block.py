@@ -1,0 +1,51 @@
+"""One layer of the encoder: self-attention, then the feed-forward network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bert_keras.config import BertConfig
+from bert_keras.layers import kernels
+from bert_keras.layers.basic import BertLayer, LayerNorm, Linear
+from bert_keras.layers.kernels import Tensor
+from bert_keras.layers.self_attention import SelfAttention
+
+
+class TransformerBlock(BertLayer):
+    """Post-normalised transformer layer, as published: each half is added to its input, and
+    the sum is normalised. Call arguments and results are those of `SelfAttention`."""
+
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        shared = {"initializer_range": config.initializer_range, "dtype": self.dtype_policy}
+        self.self_attention = SelfAttention(config, name="self_attention", dtype=self.dtype_policy)
+        self.intermediate = Linear(
+            config.intermediate_size, config.activation, name="intermediate", **shared
+        )
+        self.output_dense = Linear(config.hidden_size, name="output", **shared)
+        self.layer_norm = LayerNorm(
+            config.layer_norm_eps, name="layer_norm", dtype=self.dtype_policy
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        self.self_attention.build()
+        self.intermediate.build(self.config.hidden_size)
+        self.output_dense.build(self.config.intermediate_size)
+        self.layer_norm.build(self.config.hidden_size)
+
+    def call(
+        self,
+        rows: Tensor,
+        bias: Tensor,
+        batch: Tensor | int,
+        length: Tensor | int,
+        seed: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        attended, probabilities = self.self_attention(
+            rows, bias, batch=batch, length=length, seed=seed
+        )
+        output = self.output_dense(self.intermediate(attended))
+        output_seed = None if seed is None else kernels.fold_seed(seed, 2)
+        output = kernels.dropout(output, self.config.hidden_dropout_prob, output_seed)
+        return self.layer_norm(output + attended), probabilities

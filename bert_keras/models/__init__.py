@@ -1,0 +1,1 @@
+"""Keras models: the encoder and what is pretrained on it."""

@@ -1,0 +1,233 @@
+"""BertEncoder: the bidirectional transformer encoder of BERT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from bert_keras.config import BertConfig
+from bert_keras.layers import kernels
+from bert_keras.layers.embeddings import BertEmbeddings
+from bert_keras.layers.kernels import Tensor
+from bert_keras.layers.pooler import Pooler
+from bert_keras.layers.transformer_block import TransformerBlock
+
+# What google-research/bert adds to the scores of positions that must not be seen.
+_HIDDEN_FROM_VIEW = -10000.0
+
+
+def attention_bias(padding_mask: Tensor, sequence_ids: Tensor | None) -> Tensor:
+    """What is added to attention scores: 0 where a position is seen, -10000 where it is not.
+
+    Args:
+        padding_mask: int `[batch, length]`, 1 for tokens and 0 for padding.
+        sequence_ids: int `[batch, length]` of a packed batch, which example of the row each
+            token belongs to (0 is padding), or None for one example per row.
+
+    Returns float32 `[batch, 1, 1, length]`, or `[batch, 1, length, length]` when packed, where
+    attention is block-diagonal: it stays inside each example.
+    """
+    if sequence_ids is None:
+        seen = padding_mask[:, None, None, :] > 0
+    else:
+        seen = sequence_ids[:, None, :, None] == sequence_ids[:, None, None, :]
+    return (1.0 - ops.cast(seen, "float32")) * _HIDDEN_FROM_VIEW
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class BertEncoder(keras.Model):
+    """BERT's encoder (Devlin et al. 2018, https://arxiv.org/abs/1810.04805).
+
+    All variables exist as soon as the encoder is constructed.
+
+    Args:
+        config: sizes and constants.
+        add_pooler: whether there is a pooler, the dense layer with tanh on [CLS].
+        gradient_checkpointing: compute each layer again for the gradient instead of keeping
+            its intermediate results: less memory, about a third more time.
+        lora_rank: rank of trainable low-rank updates (Hu et al. 2021) of the query and value
+            projections; 0 for none. See `enable_lora`.
+        lora_alpha: the updates are scaled by `lora_alpha / lora_rank`; `lora_rank` by default.
+        dtype: Keras dtype policy, such as "float32" or "mixed_bfloat16". Layer normalisation
+            and softmax are computed in float32 under every policy.
+
+    Call arguments:
+        features: dict of int tensors `[batch, length]`: `token_ids`; optionally `segment_ids`
+            (default 0), `padding_mask` (default: 1 where the token is not padding). A packed
+            batch, with several examples in a row, also has `position_ids`, `sequence_ids`
+            (1, 2, … per example, 0 for padding) and `cls_positions` `[batch, per_row]` (index
+            of each example's [CLS], -1 for none). `dropout_seed`, int32 `[2]`, makes dropout a
+            pure function of it; without it the encoder draws from its own saved generator.
+        training: whether dropout is applied.
+        output_hidden_states: also return the embedding output and each layer's output.
+        output_attentions: also return each layer's attention probabilities.
+
+    Returns a dict: `sequence_output` `[batch, length, hidden]`; `pooled_output`
+    `[batch, hidden]`, or `[batch, per_row, hidden]` when packed (absent without a pooler);
+    on request `hidden_states`, a list of layers + 1 tensors `[batch, length, hidden]`, and
+    `attentions`, a list of `[batch, heads, length, length]`.
+
+    Example:
+
+        encoder = BertEncoder(BertConfig.named("tiny"))
+        output = encoder({"token_ids": [[101, 7592, 102]]})
+        output["sequence_output"].shape   # (1, 3, 128)
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        add_pooler: bool = True,
+        gradient_checkpointing: bool = False,
+        lora_rank: int = 0,
+        lora_alpha: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("name", "bert_encoder")
+        super().__init__(**kwargs)
+        self.config = config
+        self.add_pooler = add_pooler
+        self.gradient_checkpointing = gradient_checkpointing
+        self.lora_rank = 0
+        self.lora_alpha: float | None = None
+        policy = self.dtype_policy
+        self.embeddings = BertEmbeddings(config, name="embeddings", dtype=policy)
+        self.blocks = [
+            TransformerBlock(config, name=f"layer_{index}", dtype=policy)
+            for index in range(config.num_hidden_layers)
+        ]
+        self.pooler = Pooler(config, name="pooler", dtype=policy) if add_pooler else None
+        self.seed_generator = keras.random.SeedGenerator(seed=0)
+        self.build()
+        if lora_rank:
+            self.enable_lora(lora_rank, lora_alpha)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embeddings.build()
+        for block in self.blocks:
+            block.build()
+        if self.pooler is not None:
+            self.pooler.build()
+
+    def enable_lora(self, rank: int, alpha: float | None = None) -> None:
+        """Freezes the encoder and adds trainable low-rank updates to query and value.
+
+        Raises:
+            ValueError: the rank is not positive or LoRA is enabled already.
+        """
+        if rank < 1:
+            raise ValueError(f"the rank of LoRA must be positive, received {rank}")
+        if self.lora_rank:
+            raise ValueError(f"LoRA is already enabled, with rank {self.lora_rank}")
+        self.lora_rank = rank
+        self.lora_alpha = float(rank if alpha is None else alpha)
+        for weight in self.weights:
+            weight.trainable = False
+        for block in self.blocks:
+            block.self_attention.add_lora(rank, self.lora_alpha)
+
+    def named_weights(self) -> dict[str, keras.Variable]:
+        """The weights by their path inside the encoder, such as `layer_0/output/kernel`."""
+        prefix = self.path + "/"
+        return {weight.path.removeprefix(prefix): weight for weight in self.weights}
+
+    def merged_weights(self) -> dict[str, np.ndarray]:
+        """Values by path, float32, with LoRA's updates added to the kernels they belong to."""
+        values = {
+            path: np.asarray(ops.convert_to_numpy(weight.value), np.float32)
+            for path, weight in self.named_weights().items()
+            if "/lora_" not in path
+        }
+        if self.lora_rank:
+            for index, block in enumerate(self.blocks):
+                delta = ops.convert_to_numpy(block.self_attention.lora_delta())
+                values[f"layer_{index}/self_attention/qkv/kernel"] += delta
+        return values
+
+    def call(
+        self,
+        features: Mapping[str, Tensor],
+        training: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> dict[str, Any]:
+        token_ids = ops.cast(features["token_ids"], "int32")
+        batch, length = ops.shape(token_ids)
+        segment_ids = features.get("segment_ids")
+        if segment_ids is None:
+            segment_ids = ops.zeros_like(token_ids)
+        padding_mask = features.get("padding_mask")
+        if padding_mask is None:
+            padding_mask = ops.cast(token_ids != self.config.pad_token_id, "int32")
+        bias = attention_bias(padding_mask, features.get("sequence_ids"))
+        seed = self._dropout_seed(features) if training else None
+
+        rows = self.embeddings(token_ids, segment_ids, features.get("position_ids"), seed)
+        hidden_states, attentions = [rows], []
+        for index, block in enumerate(self.blocks):
+            block_seed = None if seed is None else kernels.fold_seed(seed, index + 1)
+            rows, probabilities = self._run_block(block, rows, bias, batch, length, block_seed)
+            hidden_states.append(rows)
+            attentions.append(probabilities)
+
+        shape = (batch, length, self.config.hidden_size)
+        sequence = ops.reshape(rows, shape)
+        outputs: dict[str, Any] = {"sequence_output": sequence}
+        if self.pooler is not None:
+            outputs["pooled_output"] = self._pool(sequence, features)
+        if output_hidden_states:
+            outputs["hidden_states"] = [ops.reshape(state, shape) for state in hidden_states]
+        if output_attentions:
+            outputs["attentions"] = attentions
+        return outputs
+
+    def _dropout_seed(self, features: Mapping[str, Tensor]) -> Tensor:
+        seed = features.get("dropout_seed")
+        return ops.cast(self.seed_generator.next() if seed is None else seed, "int32")
+
+    def _run_block(
+        self,
+        block: TransformerBlock,
+        rows: Tensor,
+        bias: Tensor,
+        batch: Tensor | int,
+        length: Tensor | int,
+        seed: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        if not (self.gradient_checkpointing and seed is not None):
+            return block(rows, bias, batch=batch, length=length, seed=seed)
+        
+        def layer(rows: Tensor, bias: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
+            return block(rows, bias, batch=batch, length=length, seed=seed)
+
+        return kernels.recompute(layer)(rows, bias, seed)
+
+    def _pool(self, sequence: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+        """Pooled output `[batch, hidden]`, or `[batch, per_row, hidden]` of a packed batch."""
+        cls_positions = features.get("cls_positions")
+        if cls_positions is None:
+            return self.pooler(sequence[:, 0])
+        # Absent examples (-1) read the row's first token; their weight of 0 discards them.
+        first_tokens = kernels.gather_positions(sequence, ops.maximum(cls_positions, 0))
+        batch, per_row = ops.shape(cls_positions)
+        pooled = self.pooler(ops.reshape(first_tokens, (-1, self.config.hidden_size)))
+        return ops.reshape(pooled, (batch, per_row, self.config.hidden_size))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "config": self.config.to_dict(),
+            "add_pooler": self.add_pooler,
+            "gradient_checkpointing": self.gradient_checkpointing,
+            "lora_rank": self.lora_rank,
+            "lora_alpha": self.lora_alpha,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> BertEncoder:
+        values = dict(config)
+        return cls(BertConfig.from_dict(values.pop("config")), **values)
