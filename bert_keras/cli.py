@@ -1,0 +1,161 @@
+"""The command line: finds the verb, reads its flags, and turns bad input into one line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from absl import flags
+
+from bert_keras import flags as verb_flags
+from bert_keras.errors import UserError
+
+_PROGRAM = "bert-keras"
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+_HELP_WIDTH = 100
+_HELP_INDENT = 32
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `bert-keras VERB --flags`.
+
+    Args:
+        argv: the arguments after the program's name; those of the process if None.
+
+    Returns:
+        The exit status: 0, the verb's own, 2 for bad input (one line on the standard error),
+        130 when interrupted, 141 when whoever reads the standard output has gone.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if verb in ("--help", "-h", "-help", "help"):
+        print(_help(rest[0]) if rest and rest[0] in verb_flags.VERBS else _overview())
+        return 0
+    if verb == "--version":
+        print(_version())
+        return 0
+    if verb not in verb_flags.VERBS:
+        return _complain(
+            "", f"unknown verb {verb!r}{_closest(verb, verb_flags.VERBS)}; see {_PROGRAM} --help"
+        )
+    if any(argument in ("--help", "-h", "-help") for argument in rest):
+        print(_help(verb))
+        return 0
+    try:
+        return _run(verb, _parse(verb, rest))
+    except UserError as error:
+        return _complain(verb, str(error))
+    except BrokenPipeError:
+        # The interpreter would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _complain(verb, f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        print(f"{_PROGRAM} {verb}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _run(verb: str, values: flags.FlagValues) -> int:
+    # TensorFlow's notes on start-up would bury the one line that a user must see.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    status: int = importlib.import_module(f"bert_keras.commands.{verb}").run(values)
+    sys.stdout.flush()
+    return status
+
+
+def _parse(verb: str, arguments: Sequence[str]) -> flags.FlagValues:
+    """The verb's flags with the values given.
+
+    Raises:
+        UserError: a flag is unknown, is not valid or is missing, or there is another argument.
+    """
+    values = verb_flags.define(verb)
+    try:
+        unparsed = values([_PROGRAM, *arguments])
+    except flags.UnrecognizedFlagError as error:
+        raise UserError(
+            f"unknown flag --{error.flagname}{_closest(error.flagname, values, '--')}; "
+            f"see {_PROGRAM} {verb} --help"
+        ) from None
+    except flags.Error as error:
+        raise UserError(_explain(str(error), values)) from None
+    if len(unparsed) > 1:
+        raise UserError(f"unexpected argument {unparsed[1]!r}, expected --flag=value")
+    lacking = verb_flags.missing(verb, values)
+    if lacking:
+        raise UserError(f"--{lacking} is required: {values[lacking].help}")
+    return values
+
+
+def _explain(message: str, values: flags.FlagValues) -> str:
+    """absl's message, with what the flag expects in place of what Python said of the value."""
+    match = re.match(r"flag --(\w+)=(.*?): ", message)
+    if not match or match[1] not in values:
+        return message.removeprefix("ERROR::").strip()
+    parser = values[match[1]].parser
+    choices = getattr(parser, "enum_values", None)
+    expected = " or ".join(choices) if choices else parser.syntactic_help or "true or false"
+    return f"--{match[1]}={match[2]} is not valid, expected {expected}"
+
+
+def _complain(verb: str, message: str) -> int:
+    where = f"{_PROGRAM} {verb}".rstrip()
+    print(f"{where}: error: {' '.join(message.split())}", file=sys.stderr)
+    return _BAD_INPUT
+
+
+def _closest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """`, did you mean X?` where a known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {prefix}{near[0]}?" if near else ""
+
+
+def _version() -> str:
+    try:
+        return f"{_PROGRAM} {importlib.metadata.version('bert-keras')}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{_PROGRAM} (run from its source tree, not installed)"
+
+
+def _overview() -> str:
+    width = max(map(len, verb_flags.VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {line}" for verb, line in verb_flags.VERBS.items())
+    return (
+        f"BERT for Keras 3 and TensorFlow Serving.\n\n"
+        f"usage: {_PROGRAM} VERB [--flag=value …]\n\n{verbs}\n\n"
+        f"{_PROGRAM} VERB --help lists the flags of a verb; "
+        "--flagfile=FILE reads flags from a file, one a line."
+    )
+
+
+def _help(verb: str) -> str:
+    values = verb_flags.define(verb)
+    lines = [f"{_PROGRAM} {verb}: {verb_flags.VERBS[verb]}", ""]
+    for name in values:
+        lines += _flag_help(values[name])
+    return "\n".join(lines)
+
+
+def _flag_help(flag: flags.Flag) -> list[str]:
+    """`  --name=default` and the meaning beside it, folded to 100 columns."""
+    head = f"  --{flag.name}"
+    if flag.boolean:
+        head = f"  --[no]{flag.name}"
+    elif flag.default is not None:
+        head += f"={flag.default_as_str.strip(chr(39))}"
+    folded = textwrap.wrap(flag.help, _HELP_WIDTH - _HELP_INDENT)
+    margin = " " * _HELP_INDENT
+    if len(head) > _HELP_INDENT - 2:
+        return [head, *(margin + line for line in folded)]
+    return [head.ljust(_HELP_INDENT) + folded[0], *(margin + line for line in folded[1:])]

@@ -1,0 +1,20 @@
+"""Flags of `bert-keras export`."""
+
+from __future__ import annotations
+
+from absl import flags
+
+REQUIRED = ("model", "output")
+
+
+def define() -> flags.FlagValues:
+    """Which model, to where."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("model", None, "a model directory with a task", flag_values=values)
+    flags.DEFINE_string(
+        "output",
+        None,
+        "BASE/NAME/VERSION, the folder of the servable; VERSION is a whole number",
+        flag_values=values,
+    )
+    return values

@@ -1,0 +1,155 @@
+"""Flags of `bert-keras finetune`."""
+
+from __future__ import annotations
+
+from absl import flags
+
+from bert_keras.flags import common
+
+REQUIRED = ("init", "train", "output_dir")
+
+
+def define() -> flags.FlagValues:
+    """What to train, on what, how, and where to put it."""
+    values = flags.FlagValues()
+    _define_model(values)
+    _define_data(values)
+    _define_recipe(values)
+    _define_run(values)
+    return values
+
+
+def _define_model(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "task", "classification", ["classification"], "what to learn", flag_values=values
+    )
+    flags.DEFINE_string(
+        "init",
+        None,
+        "a model directory, a Google TF1 directory, kerashub:NAME, or size:tiny (mini, small, "
+        "medium, base, large, L-4_H-256) for random weights",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "vocab", None, "vocabulary file, only with --init=size:…", flag_values=values
+    )
+    flags.DEFINE_boolean(
+        "cased",
+        None,
+        "keep case and accents; by default as the checkpoint says, else not",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "lora_rank",
+        0,
+        "rank of LoRA on queries and values; 0 trains the weights themselves",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "freeze",
+        "none",
+        ["none", "embeddings", "encoder"],
+        "what stays as it is",
+        flag_values=values,
+    )
+
+
+def _define_data(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "train",
+        None,
+        "training data: .tsv, .csv, .jsonl or tfds:NAME/CONFIG:SPLIT",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "dev", None, "data to score after every epoch; the best epoch is kept", flag_values=values
+    )
+    common.define_columns(values)
+    flags.DEFINE_list(
+        "labels",
+        None,
+        "the labels in order, separated by commas; by default those of --train, sorted",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "seq_length",
+        128,
+        "longest input in tokens, longer ones are cut",
+        lower_bound=3,
+        flag_values=values,
+    )
+
+
+def _define_recipe(values: flags.FlagValues) -> None:
+    flags.DEFINE_integer(
+        "epochs", 3, "passes over the training data", lower_bound=1, flag_values=values
+    )
+    common.define_batch_size(values, 32)
+    flags.DEFINE_float(
+        "learning_rate", 5e-5, "highest learning rate", lower_bound=0.0, flag_values=values
+    )
+    flags.DEFINE_float(
+        "warmup_ratio",
+        0.1,
+        "share of the steps over which the learning rate rises",
+        lower_bound=0.0,
+        upper_bound=1.0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "weight_decay",
+        0.01,
+        "decoupled decay of all weights but biases and layer norms",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "clip_norm",
+        1.0,
+        "largest norm of the whole gradient; 0 does not clip",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "early_stopping",
+        0,
+        "epochs without a better score after which to stop; 0 never",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "best_metric",
+        "accuracy",
+        ["accuracy", "f1", "matthews_correlation", "loss"],
+        "what makes an epoch the best on --dev",
+        flag_values=values,
+    )
+
+
+def _define_run(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "output_dir", None, "where model, metrics and checkpoints go", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "bfloat16"],
+        "of the computation; weights stay float32",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        ["auto", "one_device", "mirrored"],
+        "devices to train on; auto mirrors over several GPUs",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "checkpoint_every",
+        0,
+        "steps between checkpoints; 0 writes one at the end of every epoch",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer("seed", 0, "of weights, order and dropout", flag_values=values)

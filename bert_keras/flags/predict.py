@@ -1,0 +1,31 @@
+"""Flags of `bert-keras predict`."""
+
+from __future__ import annotations
+
+from absl import flags
+
+from bert_keras.flags import common
+
+
+def define() -> flags.FlagValues:
+    """Which model or server, from where and to where."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("model", None, "a model directory with a task", flag_values=values)
+    flags.DEFINE_string(
+        "server", None, "host:port of a running gRPC server, instead of --model", flag_values=values
+    )
+    flags.DEFINE_string(
+        "model_name", "default", "the model's name on the server", flag_values=values
+    )
+    flags.DEFINE_string(
+        "input",
+        "-",
+        "texts: .tsv, .csv, .jsonl, .txt (a text a line), tfds:… or - for the standard input",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output", "-", "where the JSON lines go, - for the standard output", flag_values=values
+    )
+    common.define_columns(values)
+    common.define_batch_size(values, 64)
+    return values
