@@ -1,0 +1,156 @@
+"""What a checkpoint of any format offers: a config, an encoder, heads, a tokenizer."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from absl import logging
+
+from bert_keras.checkpoints import names, stores
+from bert_keras.config import BertConfig
+from bert_keras.errors import UserError
+from bert_keras.models.encoder import BertEncoder
+
+if TYPE_CHECKING:
+    from bert_keras.tokenization.bert_tokenizer import BertTokenizer
+
+AddPooler = bool | Literal["auto"]
+
+
+class Checkpoint(abc.ABC):
+    """A checkpoint that was found and whose config was read; weights are read when asked for.
+
+    Attributes:
+        format: "huggingface", "google_tf1", "keras_hub" or "size".
+        source: where it is, for messages.
+        config: sizes and constants of the encoder.
+        settings: everything else that its config file says, such as `id2label`.
+    """
+
+    format: str
+    source: str
+    config: BertConfig
+    settings: Mapping[str, Any]
+
+    @abc.abstractmethod
+    def store(self) -> stores.TensorStore:
+        """Its tensors by name."""
+
+    @abc.abstractmethod
+    def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
+        """Its tokenizer.
+
+        Args:
+            lowercase: None for what the checkpoint says.
+
+        Raises:
+            UserError: it has no vocabulary, or one of another size than the model's.
+        """
+
+    def unexpected(self) -> list[str]:
+        """Tensors that are neither the encoder's nor a head's."""
+        return []
+
+    def has_pooler(self) -> bool:
+        """Whether the checkpoint holds a pooler."""
+        return self._has(self._pooler_entries())
+
+    def has_head(self, head: str) -> bool:
+        """Whether the checkpoint holds a head of `names.HEADS`."""
+        return self._has(names.head_entries(head, self.format))
+
+    def encoder(
+        self,
+        add_pooler: AddPooler = "auto",
+        dtype: Any = None,
+        config: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> BertEncoder:
+        """The encoder with the checkpoint's weights, read tensor by tensor.
+
+        Args:
+            add_pooler: "auto" for what the checkpoint has; True makes a new pooler, with a
+                warning, where it has none.
+            dtype: Keras dtype policy; weights are float32 but under a pure 16-bit policy.
+            config: fields of BertConfig that differ from the checkpoint's, such as dropout
+                rates or `hidden_act`.
+            arguments: more arguments of BertEncoder.
+
+        Raises:
+            UserError: tensors are missing, unexpected, damaged or of another shape.
+        """
+        has_pooler = self.has_pooler()
+        wanted = has_pooler if add_pooler == "auto" else bool(add_pooler)
+        entries = names.encoder_entries(self.config, wanted and has_pooler, self.format)
+        stores.check_names(self.store(), entries, self.unexpected())
+        encoder = BertEncoder(
+            dataclasses.replace(self.config, **(config or {})),
+            add_pooler=wanted,
+            dtype=dtype,
+            **arguments,
+        )
+        if wanted and not has_pooler:
+            logging.warning("%s has no pooler: a new one starts from random weights", self.source)
+        stores.fill(encoder.named_weights(), entries, self.store())
+        return encoder
+
+    def head(self, head: str) -> dict[str, np.ndarray]:
+        """The weights of a head, float32, by our names; kernels are `[in, out]`.
+
+        "masked_lm": `dense/kernel`, `dense/bias`, `layer_norm/gamma`, `layer_norm/beta`,
+        `output_bias`; "next_sentence": `dense/kernel`, `dense/bias`; "classifier":
+        `classifier/kernel`, `classifier/bias`; "question_answering": `qa_outputs/kernel`,
+        `qa_outputs/bias`.
+
+        Raises:
+            UserError: tensors are missing, damaged or of another shape.
+        """
+        entries, store = self._checked_head(head), self.store()
+        shapes = self._head_shapes(head)
+        return {
+            entry.path: stores.read_entry(store, entry, shapes.get(entry.path))
+            for entry in entries
+        }
+
+    def fill_head(self, head: str, weights: Mapping[str, Any]) -> None:
+        """Assigns a head layer's variables, by the paths that `head()` gives.
+
+        Raises:
+            UserError: tensors are missing, damaged or of another shape.
+        """
+        stores.fill(weights, self._checked_head(head), self.store())
+
+    def _checked_head(self, head: str) -> list[names.Entry]:
+        """The entries of a head whose tensors are all there."""
+        entries = names.head_entries(head, self.format)
+        if not entries:
+            raise UserError(f"{self.source}: a {self.format} checkpoint has no {head} head")
+        stores.check_names(self.store(), entries)
+        return entries
+
+    def _head_shapes(self, head: str) -> dict[str, tuple[int, ...]]:
+        """The shapes that follow from the config; a classifier's depend on its labels."""
+        width = self.config.hidden_size
+        if head == "masked_lm":
+            vector = (width,)
+            shapes = {"dense/bias": vector, "layer_norm/gamma": vector, "layer_norm/beta": vector}
+            return {
+                **shapes,
+                "dense/kernel": (width, width),
+                "output_bias": (self.config.vocab_size,),
+            }
+        if head == "next_sentence":
+            return {"dense/kernel": (width, 2), "dense/bias": (2,)}
+        return {}
+
+    def _pooler_entries(self) -> list[names.Entry]:
+        every = names.encoder_entries(self.config, True, self.format)
+        return [entry for entry in every if entry.path.startswith("pooler/")]
+
+    def _has(self, entries: list[names.Entry]) -> bool:
+        shapes = self.store().shapes()
+        return bool(entries) and all(name in shapes for e in entries for name in e.names)

@@ -1,0 +1,276 @@
+"""Hugging Face model directories: config.json, safetensors, vocab.txt; read and written."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bert_keras.checkpoints import names, stores
+from bert_keras.checkpoints.checkpoint import Checkpoint
+from bert_keras.checkpoints.replacing import replacing_files
+from bert_keras.checkpoints.vocabulary import check_vocabulary
+from bert_keras.config import BertConfig, read_json
+from bert_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from bert_keras.models.encoder import BertEncoder
+    from bert_keras.tokenization.bert_tokenizer import BertTokenizer
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+_FLOATS = ("F64", "F32", "F16", "BF16")
+# Constant buffers that old releases stored beside the weights.
+_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
+_OF_ENCODER = re.compile(r"^(embeddings|encoder|pooler)\.")
+_DECODER = "cls.predictions.decoder"
+
+
+def canonical_name(name: str) -> str:
+    """The name of a tensor in the table: no `bert.` in front, LayerNorm `weight` and `bias`."""
+    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name.removeprefix("bert."))
+    return re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
+
+
+def _open(path: pathlib.Path) -> Any:
+    """A safetensors file, its header read and checked against the file's length."""
+    import safetensors
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        return safetensors.safe_open(path, framework="np")
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{path}: truncated or not a safetensors file ({error})") from None
+
+
+class SafetensorsStore(stores.TensorStore):
+    """The tensors of a directory's `model.safetensors`, or of the shards that an index lists.
+
+    Only headers are read until a tensor is asked for. Names are those of `canonical_name`.
+
+    Raises:
+        UserError: there are no weights, or a file is truncated or lacks what the index says.
+    """
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.source = str(directory)
+        self._places: dict[str, tuple[pathlib.Path, Any, str]] = {}
+        if (directory / WEIGHTS).exists():
+            self.source = str(directory / WEIGHTS)
+            self._add_file(directory / WEIGHTS)
+        elif (directory / INDEX).exists():
+            self._add_shards(directory / INDEX)
+        else:
+            raise UserError(_no_weights(directory))
+        alias = f"{_DECODER}.bias"
+        if alias in self._places:
+            self._places.setdefault("cls.predictions.bias", self._places[alias])
+        self._shapes = {
+            name: tuple(handle.get_slice(stored).get_shape())
+            for name, (_, handle, stored) in self._places.items()
+        }
+
+    def _add_file(self, path: pathlib.Path) -> set[str]:
+        handle = _open(path)
+        stored = set(handle.keys())
+        for name in stored:
+            canonical = canonical_name(name)
+            if canonical in self._places:
+                other = self._places[canonical]
+                raise UserError(f"{path}: tensor {name!r} is {other[2]!r} of {other[0]} again")
+            self._places[canonical] = (path, handle, name)
+        return stored
+
+    def _add_shards(self, index: pathlib.Path) -> None:
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise UserError(f"{index}: expected an object 'weight_map' from tensors to files")
+        for file in sorted(set(weight_map.values())):
+            path = index.parent / file
+            if path.parent != index.parent:
+                raise UserError(f"{index}: {file!r} is not a file of the same folder")
+            wanted = {name for name, where in weight_map.items() if where == file}
+            missing = wanted - self._add_file(path)
+            if missing:
+                raise UserError(f"{path}: missing tensors of {INDEX}: {stores.listed(missing)}")
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self._shapes
+
+    def describe(self, name: str) -> str:
+        path, _, stored = self._places[name]
+        return f"{path}: tensor {stored!r}"
+
+    def read(self, name: str) -> np.ndarray:
+        _, handle, stored = self._places[name]
+        dtype = handle.get_slice(stored).get_dtype()
+        if dtype not in _FLOATS:
+            raise UserError(f"{self.describe(name)} is {dtype}, expected {', '.join(_FLOATS)}")
+        return np.asarray(handle.get_tensor(stored), np.float32)
+
+
+def _no_weights(directory: pathlib.Path) -> str:
+    """Why a directory cannot be read, with the way out for PyTorch's own format."""
+    others = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5")
+    present = [name for name in others if (directory / name).exists()]
+    if present:
+        return (
+            f"{directory}: has {present[0]} only, safetensors is needed: load it in transformers "
+            "and save it with save_pretrained(..., safe_serialization=True)"
+        )
+    return f"{directory}: has neither {WEIGHTS} nor {INDEX}"
+
+
+class HuggingFaceCheckpoint(Checkpoint):
+    """A model directory in Hugging Face's layout, with or without the `bert.` prefix and heads.
+
+    Raises:
+        UserError: `config.json` is missing or does not describe a BERT.
+    """
+
+    format = "huggingface"
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = pathlib.Path(directory)
+        self.source = str(self.directory)
+        path = self.directory / "config.json"
+        self.settings = read_json(path)
+        self.config = BertConfig.from_dict(self.settings, str(path))
+        self._store: SafetensorsStore | None = None
+
+    def store(self) -> SafetensorsStore:
+        if self._store is None:
+            self._store = SafetensorsStore(self.directory)
+        return self._store
+
+    def unexpected(self) -> list[str]:
+        known = {
+            name
+            for entry in names.encoder_entries(self.config, True, self.format)
+            for name in entry.names
+        }
+        return [
+            name
+            for name in self.store().shapes()
+            if _OF_ENCODER.match(name) and name not in known and not _BUFFERS.search(name)
+        ]
+
+    def _checked_head(self, head: str) -> list[names.Entry]:
+        entries = super()._checked_head(head)
+        decoder = f"{_DECODER}.weight"
+        if head == "masked_lm" and decoder in self.store().shapes():
+            self._check_tied(decoder)
+        return entries
+
+    def _check_tied(self, decoder: str) -> None:
+        """A UserError unless the stored output table is a copy of the word embeddings."""
+        table = self.store().read("embeddings.word_embeddings.weight")
+        if not np.array_equal(self.store().read(decoder), table):
+            raise UserError(
+                f"{self.store().describe(decoder)} differs from the word embeddings; "
+                "an output table that is not tied to them is not supported"
+            )
+
+    def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
+        from bert_keras.tokenization.bert_tokenizer import BertTokenizer
+
+        if lowercase is None:
+            tokenizer = BertTokenizer.from_pretrained(self.directory)
+        else:
+            tokenizer = BertTokenizer(self.directory / "vocab.txt", lowercase=lowercase)
+        check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, self.source)
+        return tokenizer
+
+
+def label_fields(labels: Sequence[str]) -> dict[str, Any]:
+    """The fields of `config.json` that hold labels: `id2label` and `label2id`."""
+    return {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+
+
+def labels_of(settings: Mapping[str, Any], source: str = "config.json") -> list[str] | None:
+    """The labels of `id2label` in the order of their numbers, None where there are none.
+
+    Raises:
+        UserError: the numbers are not 0, 1, 2 and so on.
+    """
+    table = settings.get("id2label")
+    if not table:
+        return None
+    if sorted(table, key=str) != sorted(map(str, range(len(table))), key=str):
+        raise UserError(f"{source}: id2label must number the labels from 0, received {table!r}")
+    return [str(table[str(index)]) for index in range(len(table))]
+
+
+def save_pretrained(
+    directory: str | os.PathLike[str],
+    config: BertConfig,
+    architecture: str,
+    encoder: BertEncoder,
+    heads: Mapping[str, Mapping[str, Any]] | None = None,
+    extra_config: Mapping[str, Any] | None = None,
+    tokenizer: BertTokenizer | None = None,
+) -> None:
+    """Writes a model directory that transformers loads; LoRA is merged, weights are float32.
+
+    A save that is interrupted leaves the directory as it was.
+
+    Args:
+        directory: where to; files of the same name are replaced, others stay.
+        config: the encoder's sizes and constants.
+        architecture: transformers' class, such as "BertForSequenceClassification"; tensors of
+            every class but "BertModel" carry the prefix `bert.`.
+        encoder: the encoder.
+        heads: weights of the heads to write (`names.HEADS`) by the paths that
+            `Checkpoint.head` lists; arrays or Keras variables.
+        extra_config: more fields of config.json, such as those of `label_fields` and
+            `problem_type`.
+        tokenizer: writes vocab.txt and tokenizer_config.json; None leaves them out.
+
+    Raises:
+        ValueError: a head is unknown, or its weights are not the ones it has.
+    """
+    from safetensors.numpy import save_file
+
+    prefix = "" if architecture == "BertModel" else "bert."
+    values = encoder.merged_weights()
+    tensors: dict[str, np.ndarray] = {}
+    for entry in names.encoder_entries(config, encoder.add_pooler, "huggingface"):
+        parts = stores.split_entry(entry, values.pop(entry.path))
+        tensors |= {prefix + name: part for name, part in parts.items()}
+    for head, weights in (heads or {}).items():
+        tensors |= _head_tensors(head, weights)
+    fields = {**config.to_dict(), "architectures": [architecture], "torch_dtype": "float32"}
+    with replacing_files(directory) as folder:
+        text = json.dumps(fields | dict(extra_config or {}), indent=2, sort_keys=True)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+        # transformers refuses files without this entry.
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        # The library makes it readable by its owner only, unlike every other file.
+        shutil.copymode(folder / "config.json", folder / WEIGHTS)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(folder)
+
+
+def _head_tensors(head: str, weights: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A head's tensors by Hugging Face's names, float32."""
+    from keras import ops
+
+    entries = names.head_entries(head, "huggingface")
+    paths = [entry.path for entry in entries]
+    if sorted(paths) != sorted(weights):
+        raise ValueError(f"head {head!r} has the weights {paths}, received {sorted(weights)}")
+    tensors: dict[str, np.ndarray] = {}
+    for entry in entries:
+        value = np.asarray(ops.convert_to_numpy(weights[entry.path]), np.float32)
+        tensors |= stores.split_entry(entry, value)
+    return tensors

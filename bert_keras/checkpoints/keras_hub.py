@@ -1,0 +1,158 @@
+"""KerasHub presets of BERT: local directories made by `save_to_preset`, or names when online."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bert_keras.checkpoints import names, stores
+from bert_keras.checkpoints.checkpoint import Checkpoint
+from bert_keras.checkpoints.vocabulary import check_vocabulary
+from bert_keras.config import BertConfig, read_json
+from bert_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from bert_keras.tokenization.bert_tokenizer import BertTokenizer
+
+# The tasks that a preset may hold and the head of ours that each has.
+_TASK_HEADS = {"BertMaskedLM": "masked_lm", "BertTextClassifier": "classifier"}
+
+
+def is_preset(path: pathlib.Path) -> bool:
+    """Whether a folder is a preset: its `config.json` names a class of KerasHub."""
+    config = path / "config.json"
+    return config.is_file() and "registered_name" in read_json(config)
+
+
+class KerasHubStore(stores.TensorStore):
+    """The variables of a KerasHub model by their path, attention's heads joined to one axis."""
+
+    def __init__(self, source: str, model: Any) -> None:
+        self.source = source
+        self._variables = {variable.path: variable for variable in model.weights}
+        self._shapes = {
+            path: _joined_shape(path, tuple(variable.shape))
+            for path, variable in self._variables.items()
+        }
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self._shapes
+
+    def read(self, name: str) -> np.ndarray:
+        from keras import ops
+
+        value = ops.convert_to_numpy(self._variables[name].value)
+        return np.asarray(value, np.float32).reshape(self._shapes[name])
+
+
+def _joined_shape(path: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`[hidden, heads, size]` and `[heads, size]` become `[hidden, hidden]` and `[hidden]`.
+
+    The attention's output kernel is `[heads, size, hidden]`.
+    """
+    if "/self_attention_layer/" not in path:
+        return shape
+    if path.endswith("attention_output/kernel"):
+        return (shape[0] * shape[1], shape[2])
+    if path.endswith("/kernel"):
+        return (shape[0], shape[1] * shape[2])
+    return (int(np.prod(shape)),)
+
+
+class KerasHubCheckpoint(Checkpoint):
+    """A preset of KerasHub's BertBackbone, BertMaskedLM or BertTextClassifier.
+
+    KerasHub's encoder uses GELU's tanh form, so `hidden_act` is "gelu_new". Its masked-LM
+    head uses the exact form and an epsilon of 1e-5 in its layer normalisation, unlike
+    published BERT; read here, that head is computed as published.
+
+    Args:
+        preset: a preset directory, or a preset's name, which KerasHub downloads.
+
+    Raises:
+        UserError: the preset is not a BERT, cannot be read, or cannot be downloaded.
+    """
+
+    format = "keras_hub"
+
+    def __init__(self, preset: str) -> None:
+        self.preset = preset
+        self.is_local = os.path.isdir(preset)
+        self.source = preset if self.is_local else f"kerashub:{preset}"
+        self.task = self._task()
+        model = self._load()
+        self._store = KerasHubStore(self.source, model)
+        backbone = getattr(model, "backbone", model)
+        self.config = _config(backbone.get_config())
+        self.settings: Mapping[str, Any] = {}
+
+    def _task(self) -> str:
+        """The class to load: the task that a local preset was saved as, else the backbone."""
+        if not self.is_local:
+            return "BertBackbone"
+        folder = pathlib.Path(self.preset)
+        backbone = read_json(folder / "config.json").get("class_name")
+        if backbone != "BertBackbone":
+            raise UserError(f"{self.source}: a preset of {backbone}, expected BertBackbone")
+        if not ((folder / "task.json").is_file() and (folder / "task.weights.h5").is_file()):
+            return backbone
+        task = read_json(folder / "task.json").get("class_name")
+        return task if task in _TASK_HEADS else backbone
+
+    def _load(self) -> Any:
+        import keras_hub
+
+        # A failed read or download can raise nearly anything; all of it means one thing here.
+        try:
+            return getattr(keras_hub.models, self.task).from_preset(self.preset)
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise UserError(
+                f"{self.source}: KerasHub cannot load this preset: {reason}"
+            ) from None
+
+    def store(self) -> KerasHubStore:
+        return self._store
+
+    def unexpected(self) -> list[str]:
+        entries = names.encoder_entries(self.config, True, self.format)
+        if self.task in _TASK_HEADS:
+            entries = entries + names.head_entries(_TASK_HEADS[self.task], self.format)
+        known = {name for entry in entries for name in entry.names}
+        return [name for name in self._store.shapes() if name not in known]
+
+    def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
+        import keras_hub
+
+        from bert_keras.tokenization.bert_tokenizer import BertTokenizer
+
+        try:
+            theirs = keras_hub.models.BertTokenizer.from_preset(self.preset)
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise UserError(f"{self.source}: has no tokenizer ({reason})") from None
+        if lowercase is None:
+            lowercase = theirs.lowercase
+        tokenizer = BertTokenizer(theirs.get_vocabulary(), lowercase=lowercase)
+        check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, self.source)
+        return tokenizer
+
+
+def _config(values: Mapping[str, Any]) -> BertConfig:
+    """Our config of a BertBackbone's."""
+    return BertConfig(
+        vocab_size=values["vocabulary_size"],
+        hidden_size=values["hidden_dim"],
+        num_hidden_layers=values["num_layers"],
+        num_attention_heads=values["num_heads"],
+        intermediate_size=values["intermediate_dim"],
+        hidden_act="gelu_new",
+        hidden_dropout_prob=values["dropout"],
+        attention_probs_dropout_prob=values["dropout"],
+        max_position_embeddings=values["max_sequence_length"],
+        type_vocab_size=values["num_segments"],
+    )
