@@ -1,0 +1,107 @@
+"""The table formats: what is a field, a row, and the line on which it starts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bert_keras.data import tables
+from bert_keras.errors import UserError
+
+
+def test_tsv_takes_quotes_literally() -> None:
+    table = tables.read_tsv("f", ["label\ttext", '1\tHe said "no', '0\t"yes" he said', "1\t"])
+    assert table.columns == ["label", "text"]
+    assert [list(row) for row in table.rows] == [
+        ["1", 'He said "no'],
+        ["0", '"yes" he said'],
+        ["1", ""],
+    ]
+    assert table.lines == [2, 3, 4]
+
+
+def test_cola_has_no_header() -> None:
+    table = tables.read_tsv("f", ["gj04\t1\t\tThe car ran.", "gj04\t0\t*\tCar the ran."])
+    assert table.columns == ["source", "label", "original_label", "sentence"]
+    assert [row[3] for row in table.rows] == ["The car ran.", "Car the ran."]
+    assert table.lines == [1, 2]
+
+
+def test_csv_fields_hold_commas_quotes_and_lines() -> None:
+    lines = ["text,label", '"one, two",a', '"say ""so""', 'and more",b', "plain,c"]
+    table = tables.read_csv("f", lines)
+    assert table.rows == [["one, two", "a"], ['say "so"\nand more', "b"], ["plain", "c"]]
+    assert table.lines == [2, 3, 5]
+
+
+def test_csv_takes_long_fields() -> None:
+    long = "x" * 200_000
+    assert tables.read_csv("f", ["text,label", f"{long},1"]).rows == [[long, "1"]]
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.tuples(*[st.text(st.sampled_from('ab ,"\n\tß'), max_size=6)] * 2),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_csv_round_trip(rows: list[tuple[str, str]]) -> None:
+    stream = io.StringIO()
+    csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("t", "l"), *rows])
+    table = tables.read_csv("f", stream.getvalue().removesuffix("\n").split("\n"))
+    assert [tuple(row) for row in table.rows] == rows
+    before = [sum(field.count("\n") for row in rows[:i] for field in row) for i in range(len(rows))]
+    assert table.lines == [2 + i + count for i, count in enumerate(before)]
+
+
+def test_jsonl_columns_are_the_first_line_s_keys() -> None:
+    table = tables.read_jsonl(
+        "f",
+        ['{"text": "a", "label": 1}', '{"label": 2, "text": "b", "id": 7}', '{"text": "c"}'],
+    )
+    assert table.columns == ["text", "label"]
+    assert table.rows == [["a", 1], ["b", 2], ["c", tables.MISSING]]
+    assert table.lines == [1, 2, 3]
+
+
+@pytest.mark.parametrize("reader", [tables.read_tsv, tables.read_csv])
+def test_header_without_rows(reader: object) -> None:
+    with pytest.raises(UserError, match="^f: the file has a header and no rows; .* are text$"):
+        reader("f", ["text"])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("reader", "lines", "message"),
+    [
+        ("tsv", ["a\tb", "1\t2", "3"], r"^f:3: received 1 field\(s\), expected 2 \(a, b\)$"),
+        ("tsv", ["a\tb", "1\t2\t3"], r"^f:2: received 3 field\(s\), expected 2 \(a, b\)$"),
+        ("tsv", ["a\ta", "1\t2"], "^f:1: the header has the column 'a' more than once$"),
+        ("csv", ["a,b", '"x', 'y",1', "z"], r"^f:4: received 1 field\(s\), expected 2"),
+        ("csv", ["a,b", "x,1", "", "y,2"], r"^f:3: received 1 field\(s\), expected 2"),
+        ("csv", ["a,b", "x,1", '"never closed,2', "more"], "^f:3: unexpected end of data"),
+        ("csv", ["a,b", '"x"y,2'], "^f:2: .* expected comma separated values"),
+        ("jsonl", ['{"a": 1}', "{'a': 1}"], r"^f:2: not JSON at character 2 \("),
+        ("jsonl", ['{"a": 1}', ""], "^f:2: not JSON at character 1"),
+        ("jsonl", ["[1, 2]"], r"^f:1: received the JSON value \[1, 2\], expected an object"),
+        ("jsonl", ['{"a": NaN}'], "^f:1: not JSON .NaN is no JSON number"),
+        ("jsonl", ["[" * 100_000], "^f:1: not JSON"),
+    ],
+)
+def test_broken_rows(reader: str, lines: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        getattr(tables, f"read_{reader}")("f", lines)
+
+
+def test_messages_stay_short() -> None:
+    with pytest.raises(UserError) as caught:
+        tables.read_tsv("f", ["a sentence " * 50 + "\t1", "another"])
+    assert len(str(caught.value)) < 200 and "\n" not in str(caught.value)
+    assert tables.shorten("a\nb") == r"'a\nb'"
+    assert json.loads(tables.as_json({"ä": 1})) == {"ä": 1}
