@@ -1,0 +1,212 @@
+"""The command line: help at once, one line for every kind of bad input, exit statuses."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import types
+
+import pytest
+
+from bert_keras import cli, flags
+from bert_keras.errors import UserError
+
+_HEAVY = ("tensorflow", "keras", "numpy")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """Stands in for the verb `evaluate`; set its `run`."""
+    module = types.ModuleType("bert_keras.commands.evaluate")
+    module.run = lambda values: 0  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+def _evaluate(*arguments: str) -> int:
+    return cli.main(["evaluate", "--model=m", "--data=d", *arguments])
+
+
+def test_help_is_instant_and_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, json\n"
+        "from bert_keras import cli, flags\n"
+        "for arguments in ([], ['--help'], *([verb, '--help'] for verb in flags.VERBS)):\n"
+        "    assert cli.main(arguments) == 0\n"
+        f"print(json.dumps([name for name in {_HEAVY!r} if name in sys.modules]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+    total_microseconds = [
+        int(line.split("|")[1]) for line in done.stderr.splitlines() if "bert_keras" in line
+    ]
+    assert max(total_microseconds) < 1e6
+
+
+@pytest.mark.parametrize("verb", flags.VERBS)
+def test_help_of_a_verb_names_every_flag(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([verb, "--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in flags.define(verb):
+        assert f"--{name}" in shown or f"--[no]{name}" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", flags.VERBS)
+def test_every_verb_has_its_command(verb: str) -> None:
+    assert importlib.util.find_spec(f"bert_keras.commands.{verb}") is not None
+
+
+def test_overview(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {verb} " in shown for verb in flags.VERBS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("bert-keras ")
+
+
+def test_design_defaults() -> None:
+    expected = {
+        "task": "classification",
+        "epochs": 3,
+        "batch_size": 32,
+        "learning_rate": 5e-5,
+        "warmup_ratio": 0.1,
+        "weight_decay": 0.01,
+        "clip_norm": 1.0,
+        "seq_length": 128,
+        "precision": "float32",
+        "strategy": "auto",
+    }
+    values = flags.define("finetune")
+    assert {name: values[name].default for name in expected} == expected
+    assert flags.define("serve")["port"].default == 8500
+
+
+def test_flags_reach_the_command(command: types.ModuleType, tmp_path: pathlib.Path) -> None:
+    seen = {}
+
+    def run(values: object) -> int:
+        seen.update(model=values.model, data=values.data, size=values.batch_size)  # type: ignore
+        return 5
+
+    command.run = run  # type: ignore[attr-defined]
+    recipe = tmp_path / "a.flags"
+    recipe.write_text("# a comment\n--data=tfds:glue/sst2:train\n--batch_size=7\n")
+    assert cli.main(["evaluate", "--model", "m", f"--flagfile={recipe}", "--batch_size=8"]) == 5
+    assert seen == {"model": "m", "data": "tfds:glue/sst2:train", "size": 8}
+
+
+def test_two_runs_do_not_share_values(command: types.ModuleType) -> None:
+    sizes = []
+    command.run = lambda values: sizes.append(values.batch_size) or 0  # type: ignore
+    assert _evaluate("--batch_size=3") == 0
+    assert _evaluate() == 0
+    assert sizes == [3, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fientune"], "bert-keras: error: unknown verb 'fientune', did you mean finetune?"),
+        (["xyz"], "bert-keras: error: unknown verb 'xyz'; see bert-keras --help"),
+        (["evaluate", "--modle=m"], "unknown flag --modle, did you mean --model?"),
+        (["evaluate", "--qqq"], "unknown flag --qqq; see bert-keras evaluate --help"),
+        (["evaluate", "--model=m", "data"], "unexpected argument 'data', expected --flag=value"),
+        (["evaluate", "--data=d"], "--model is required: a model directory"),
+        (["evaluate", "--model"], "Missing value for flag --model"),
+        (
+            ["finetune", "--task=tagging"],
+            "--task=tagging is not valid, expected classification",
+        ),
+        (
+            ["finetune", "--precision=float16"],
+            "--precision=float16 is not valid, expected float32 or bfloat16",
+        ),
+        (["finetune", "--epochs=0"], "--epochs=0 is not valid, expected a positive integer"),
+        (["finetune", "--epochs=x"], "--epochs=x is not valid, expected a positive integer"),
+        (["finetune", "--warmup_ratio=2"], "--warmup_ratio=2 is not valid, expected a number in"),
+        (["finetune", "--cased=x"], "--cased=x is not valid, expected true or false"),
+        (["finetune", "--flagfile=/no/such"], "No such file or directory: '/no/such'"),
+    ],
+)
+def test_bad_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("bert-keras")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def _raise(error: BaseException) -> object:
+    def run(values: object) -> int:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (UserError("dev.tsv:3: bad\n  row"), 2, "evaluate: error: dev.tsv:3: bad row\n"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "out/x"),
+            2,
+            "evaluate: error: out/x: Permission denied\n",
+        ),
+        (KeyboardInterrupt(), 130, "evaluate: interrupted\n"),
+    ],
+)
+def test_failures_in_a_command(
+    command: types.ModuleType,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    message: str,
+) -> None:
+    command.run = _raise(error)  # type: ignore[attr-defined]
+    assert _evaluate() == status
+    assert capsys.readouterr().err == f"bert-keras {message}"
+
+
+def test_mistakes_of_ours_keep_their_traceback(command: types.ModuleType) -> None:
+    for error in (KeyError("x"), OSError("no file named"), ValueError("ours")):
+        command.run = _raise(error)  # type: ignore[attr-defined]
+        with pytest.raises(type(error)):
+            _evaluate()
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: pathlib.Path) -> None:
+    script = (
+        "import sys, types\n"
+        "from bert_keras import cli\n"
+        "module = types.ModuleType('bert_keras.commands.evaluate')\n"
+        "module.run = lambda values: print('x' * 1000000) or 0\n"
+        "sys.modules[module.__name__] = module\n"
+        "sys.exit(cli.main(['evaluate', '--model=m', '--data=d']))\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_python_m(tmp_path: pathlib.Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bert_keras", "serv"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("bert-keras: error: unknown verb 'serv', did you mean serve?")
