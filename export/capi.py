@@ -32,7 +32,15 @@ from bert_keras.export.status import Code, StatusError
 # Beside its signatures a SavedModel lists the operation that initializes its tables.
 INIT_OP = "__saved_model_init_op"
 
-__all__ = ["CppSession", "Signature", "StatusError", "TensorSpec"]
+__all__ = ["CppSession", "FeedError", "Signature", "StatusError", "TensorSpec"]
+
+
+class FeedError(StatusError):
+    """A serialized input is no tensor; `tensor_name` says which."""
+
+    def __init__(self, tensor_name: str, cause: StatusError) -> None:
+        self.tensor_name = tensor_name
+        super().__init__(cause.code, f"{tensor_name}: {cause.message}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +187,7 @@ class CppSession:
             fetches: tensor names.
 
         Raises:
+            FeedError: a serialized TensorProto cannot be read.
             StatusError: as in `run`.
         """
         with self._idle:
@@ -189,8 +198,8 @@ class CppSession:
         fetched: Any = (ctypes.c_void_p * len(fetches))()
         try:
             # One by one, so that those before an unreadable one are freed below.
-            for value in feeds.values():
-                fed.append(tensors.new_tensor(value))
+            for name, value in feeds.items():
+                fed.append(self._new_tensor(name, value))
             self._run(list(feeds), fed, fetches, fetched)
             return [tensors.read_tensor(tensor) for tensor in fetched]
         finally:
@@ -200,6 +209,13 @@ class CppSession:
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
+
+    @staticmethod
+    def _new_tensor(name: str, value: np.ndarray | bytes) -> int:
+        try:
+            return tensors.new_tensor(value)
+        except StatusError as error:
+            raise FeedError(name, error) from error
 
     def _run(self, names: list[str], fed: list[int], fetches: Sequence[str], into: Any) -> None:
         with Status() as status:

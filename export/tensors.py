@@ -82,14 +82,20 @@ def _encoded(array: np.ndarray) -> np.ndarray:
     return encoded
 
 
+def datatype(array: np.ndarray) -> int:
+    """The DataType of an array; objects are strings."""
+    if array.dtype.kind in "OSU":
+        return types_pb2.DT_STRING
+    return tf.dtypes.as_dtype(array.dtype).as_datatype_enum
+
+
 def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
     """The form in which the model server answers: values in `float_val`, `string_val`, …
 
     `tf.make_tensor_proto` would put them into `tensor_content` as raw bytes, which clients
     that read the typed fields do not see.
     """
-    is_string = array.dtype.kind in "OSU"
-    dtype = types_pb2.DT_STRING if is_string else tf.dtypes.as_dtype(array.dtype).as_datatype_enum
+    dtype = datatype(array)
     proto = tensor_pb2.TensorProto(dtype=dtype)
     proto.tensor_shape.SetInParent()
     for size in array.shape:
@@ -103,7 +109,7 @@ def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
         flat = flat.view(np.uint16)
     elif array.dtype.kind == "c":
         flat = np.ascontiguousarray(flat).view(flat.real.dtype)
-    elif is_string:
+    elif dtype == types_pb2.DT_STRING:
         flat = _encoded(flat)
     getattr(proto, field).extend(flat.tolist())
     return proto
@@ -127,8 +133,7 @@ def new_tensor(value: np.ndarray | bytes) -> int:
         return _tensor_from_proto(to_proto(value).SerializeToString())
     array = np.ascontiguousarray(value)
     shape = (ctypes.c_int64 * value.ndim)(*value.shape)
-    dtype = tf.dtypes.as_dtype(array.dtype).as_datatype_enum
-    tensor = library().TF_AllocateTensor(dtype, shape, value.ndim, array.nbytes)
+    tensor = library().TF_AllocateTensor(datatype(array), shape, value.ndim, array.nbytes)
     ctypes.memmove(library().TF_TensorData(tensor), array.ctypes.data, array.nbytes)
     return tensor
 

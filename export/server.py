@@ -1,0 +1,276 @@
+"""A development server: TensorFlow Serving's gRPC calls on the C++ session, in this process.
+
+It stands in for `tensorflow_model_server` where that cannot be had: same calls, same answers,
+same errors, same folders. docs/serving.md says what it does not do.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent import futures
+
+import grpc
+from absl import logging
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from bert_keras.errors import UserError
+from bert_keras.export.capi import CppSession
+from bert_keras.export.server_config import read_model_config_file
+from bert_keras.export.server_services import ModelService, PredictionService
+from bert_keras.export.server_warmup import run_warmup
+from bert_keras.export.versions import ModelConfig, ModelVersions, RetryPolicy
+
+MAX_MESSAGE_BYTES = 2**31 - 1
+_TICK_SECONDS = 0.05
+
+
+class Stopped(Exception):
+    """The server was told to stop before it had begun to answer."""
+
+
+class ModelServer:
+    """Serves the newest version of each model over gRPC.
+
+    ```python
+    server = ModelServer({"sentiment": "serving/sentiment"})
+    port = server.start()
+    ```
+
+    Args:
+        models: model name to base path (the folder of the version folders), or ModelConfigs.
+        port: 0 takes any free one.
+        poll_seconds: how often to look for new versions; 0 looks at the start only.
+        host: the address to listen on.
+        retry: how often to try a version that fails to load.
+        threads: calls that run at once; more wait.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, str | pathlib.Path] | Sequence[ModelConfig],
+        port: int = 0,
+        poll_seconds: float = 1.0,
+        host: str = "0.0.0.0",
+        retry: RetryPolicy | None = None,
+        threads: int = 16,
+    ) -> None:
+        if isinstance(models, Mapping):
+            models = [ModelConfig(name, pathlib.Path(path)) for name, path in models.items()]
+        self._host = host
+        self._port = port
+        self._poll_seconds = poll_seconds
+        self._models = {
+            config.name: ModelVersions(config, _load, retry or RetryPolicy()) for config in models
+        }
+        self._threads = threads
+        self._grpc: grpc.Server | None = None
+        self._poller = threading.Thread(target=self._poll, name="versions", daemon=True)
+        self._stopping = threading.Event()
+        self._interrupted = False
+
+    def start(self, timeout: float | None = None) -> int:
+        """Loads every model, then listens.
+
+        A base path without a version is waited for, as the model server does.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as it takes.
+
+        Returns:
+            The port.
+
+        Raises:
+            UserError: the port is taken, a base path is missing, a model cannot be loaded, or
+                none is there in time.
+            Stopped: `interrupt` was called meanwhile.
+        """
+        self._check_port()
+        for model in self._models.values():
+            if not model.config.base_path.is_dir():
+                raise UserError(
+                    f"--model_base_path={model.config.base_path}: no such folder; expected the"
+                    f" folder of model {model.config.name}'s versions"
+                )
+        self._poller.start()
+        try:
+            self._await_models(timeout)
+            self._port = self._listen()
+        except BaseException:
+            self.stop(grace=0)
+            raise
+        logging.info("Running gRPC ModelServer at %s:%d ...", self._host, self._port)
+        return self._port
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Blocks until `interrupt` or `stop` is called; False if `timeout` seconds pass before."""
+        deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while not self._interrupted and time.monotonic() < deadline:
+            time.sleep(_TICK_SECONDS)
+        return self._interrupted
+
+    def interrupt(self) -> None:
+        """Makes `start` and `wait` return; safe in a signal handler, which must take no lock."""
+        self._interrupted = True
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Takes no new calls, gives those under way `grace` seconds, then frees the models."""
+        self._interrupted = True
+        self._stopping.set()
+        if self._grpc is not None:
+            self._grpc.stop(grace).wait()
+        if self._poller.is_alive():
+            self._poller.join()
+        for model in self._models.values():
+            model.close()
+
+    def _check_port(self) -> None:
+        """Fails early, and without listening, so that nobody connects before models are there."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._host, self._port))
+            except (OSError, OverflowError) as error:
+                raise UserError(
+                    f"--port={self._port}: cannot listen on {self._host}:{self._port}: {error}"
+                ) from error
+
+    def _listen(self) -> int:
+        server = grpc.server(
+            futures.ThreadPoolExecutor(self._threads, thread_name_prefix="grpc"),
+            options=[
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+                # Otherwise a second server on the same port would share its calls, silently.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self._models), server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(self._models), server
+        )
+        try:
+            port = server.add_insecure_port(f"{self._host}:{self._port}")
+        except RuntimeError as error:
+            raise UserError(f"--port={self._port}: cannot listen on it: {error}") from error
+        server.start()
+        self._grpc = server
+        return port
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            for model in self._models.values():
+                try:
+                    model.poll()
+                except Exception:
+                    logging.exception("Polling model %s failed", model.config.name)
+            settled = all(model.settled() for model in self._models.values())
+            if self._poll_seconds <= 0 and settled:
+                return
+            self._stopping.wait(self._poll_seconds or 1.0)
+
+    def _await_models(self, timeout: float | None) -> None:
+        deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while waiting := [model for model in self._models.values() if not model.available()]:
+            failed = [model for model in waiting if model.gave_up()]
+            if failed or time.monotonic() > deadline:
+                raise UserError(_unavailable(failed or waiting))
+            if self._interrupted:
+                raise Stopped
+            time.sleep(_TICK_SECONDS)
+
+
+def _unavailable(models: list[ModelVersions]) -> str:
+    message = f"{len(models)} servable(s) did not become available: "
+    for model in models:
+        name = model.config.name
+        statuses = model.statuses()
+        if not statuses:
+            message += f"{{name: {name}}} has no version under {model.config.base_path} "
+        for status in statuses:
+            error = " ".join(f"{status.code.name}: {status.message}".split())
+            message += f"{{name: {name} version: {status.version}}} due to error: {error} "
+    return message.rstrip()
+
+
+def _load(name: str, version: int, folder: pathlib.Path) -> CppSession:
+    session = CppSession(folder)
+    try:
+        warmed = run_warmup(session, folder)
+    except BaseException:
+        session.close()
+        raise
+    if warmed:
+        logging.info("Warmed {name: %s version: %d} up with %d requests", name, version, warmed)
+    return session
+
+
+def serve_forever(
+    *,
+    model_name: str = "default",
+    model_base_path: str | None = None,
+    model_config_file: str | None = None,
+    port: int = 8500,
+    file_system_poll_wait_seconds: float = 1.0,
+    max_num_load_retries: int = 5,
+    load_retry_interval_micros: int = 1_000_000,
+    allow_version_labels_for_unavailable_models: bool = False,
+    grace_seconds: float = 10.0,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then lets the calls under way finish.
+
+    The arguments are flags of `tensorflow_model_server`, whose retry interval is a minute
+    instead of a second. Prints one line when it answers. Call it in the main thread.
+
+    Args:
+        grace_seconds: how long calls under way may go on after the signal.
+
+    Raises:
+        UserError: see ModelServer.start; also neither a base path nor a config file, or a
+            config file that cannot be used.
+    """
+    server = ModelServer(
+        _models(
+            model_name,
+            model_base_path,
+            model_config_file,
+            allow_version_labels_for_unavailable_models,
+        ),
+        port,
+        file_system_poll_wait_seconds,
+        retry=RetryPolicy(max_num_load_retries, load_retry_interval_micros / 1e6),
+    )
+
+    def stop(number: int, _: object) -> None:
+        # A second signal ends the process at once.
+        signal.signal(number, signal.SIG_DFL)
+        server.interrupt()
+
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        actual = server.start()
+        print(f"Running gRPC ModelServer at 0.0.0.0:{actual} ...", flush=True)
+        server.wait()
+        logging.info("Stopping: no new calls, %.0f s for those under way", grace_seconds)
+    except Stopped:
+        pass
+    finally:
+        server.stop(grace_seconds)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _models(
+    name: str, base_path: str | None, config_file: str | None, allow_labels: bool
+) -> list[ModelConfig]:
+    if config_file:
+        return read_model_config_file(config_file, allow_labels)
+    if not base_path:
+        raise UserError("--model_base_path: expected a folder of versions, or --model_config_file")
+    return [ModelConfig(name, pathlib.Path(base_path))]
