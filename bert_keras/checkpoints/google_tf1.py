@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pathlib
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bert_keras.checkpoints import names, stores
 from bert_keras.checkpoints.checkpoint import Checkpoint
+from bert_keras.checkpoints.replacing import replacing_files
 from bert_keras.checkpoints.vocabulary import check_vocabulary
 from bert_keras.config import BertConfig, read_json
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
+    from bert_keras.models.encoder import BertEncoder
     from bert_keras.tokenization.bert_tokenizer import BertTokenizer
 
+PREFIX = "bert_model.ckpt"
+# The fields of bert_config.json.
+_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "initializer_range",
+)
+# Google's name of each activation; it has none for the exact GELU.
+_ACTIVATIONS = {"gelu_tanh": "gelu", "relu": "relu"}
 # What a training run leaves beside the weights: step counters, loss scales, optimizer slots.
 _OF_TRAINING = re.compile(
     r"^(global_step|good_steps|loss_scale|signal_early_stopping.*|beta[12]_power)$"
@@ -140,3 +161,64 @@ def _has_capitals(path: pathlib.Path) -> bool:
     """
     words = path.read_text(encoding="utf-8", errors="replace").split("\n")
     return any(word != word.lower() for word in words if not word.startswith("["))
+
+
+def save_checkpoint(
+    directory: str | os.PathLike[str],
+    config: BertConfig,
+    encoder: BertEncoder,
+    heads: Mapping[str, Mapping[str, Any]] | None = None,
+    tokenizer: BertTokenizer | None = None,
+) -> None:
+    """Writes a directory that google-research/bert loads; LoRA is merged, weights are float32.
+
+    A save that is interrupted leaves the directory as it was.
+
+    Args:
+        directory: where to; gets `bert_config.json`, `bert_model.ckpt.*` and `vocab.txt`.
+        config: the encoder's sizes and constants.
+        encoder: the encoder.
+        heads: weights of the heads to write, as `Checkpoint.head` gives them.
+        tokenizer: the vocabulary's; None leaves it out.
+
+    Raises:
+        UserError: Google's code has no such activation or epsilon.
+    """
+    import tensorflow as tf
+
+    fields = _google_fields(config)
+    values = encoder.merged_weights()
+    tensors: dict[str, np.ndarray] = {}
+    for entry in names.encoder_entries(config, encoder.add_pooler, "google_tf1"):
+        tensors |= stores.split_entry(entry, values.pop(entry.path))
+    for head, weights in (heads or {}).items():
+        tensors |= stores.head_tensors(head, weights, "google_tf1")
+    with replacing_files(directory) as folder:
+        text = json.dumps(fields, indent=2, sort_keys=True)
+        (folder / "bert_config.json").write_text(text + "\n", encoding="utf-8")
+        tf.raw_ops.SaveV2(
+            prefix=str(folder / PREFIX),
+            tensor_names=list(tensors),
+            shape_and_slices=[""] * len(tensors),
+            tensors=[tf.constant(tensor) for tensor in tensors.values()],
+        )
+        if tokenizer is not None:
+            vocabulary = "".join(f"{token}\n" for token in tokenizer.vocabulary)
+            (folder / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
+
+
+def _google_fields(config: BertConfig) -> dict[str, Any]:
+    """The contents of bert_config.json.
+
+    Raises:
+        UserError: the activation or the epsilon is one that Google's code cannot be told.
+    """
+    if config.activation not in _ACTIVATIONS:
+        raise UserError(
+            f"google_tf1: has no activation {config.hidden_act!r} (its 'gelu' is the tanh form); "
+            "give --hidden_act=gelu_new to write the model with that one"
+        )
+    if config.layer_norm_eps != 1e-12:
+        raise UserError(f"google_tf1: layer_norm_eps is 1e-12 there, not {config.layer_norm_eps}")
+    fields = {name: getattr(config, name) for name in _FIELDS}
+    return fields | {"hidden_act": _ACTIVATIONS[config.activation]}

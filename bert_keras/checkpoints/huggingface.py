@@ -248,7 +248,7 @@ def save_pretrained(
         parts = stores.split_entry(entry, values.pop(entry.path))
         tensors |= {prefix + name: part for name, part in parts.items()}
     for head, weights in (heads or {}).items():
-        tensors |= _head_tensors(head, weights)
+        tensors |= stores.head_tensors(head, weights, "huggingface")
     fields = {**config.to_dict(), "architectures": [architecture], "torch_dtype": "float32"}
     with replacing_files(directory) as folder:
         text = json.dumps(fields | dict(extra_config or {}), indent=2, sort_keys=True)
@@ -260,17 +260,3 @@ def save_pretrained(
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
 
-
-def _head_tensors(head: str, weights: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """A head's tensors by Hugging Face's names, float32."""
-    from keras import ops
-
-    entries = names.head_entries(head, "huggingface")
-    paths = [entry.path for entry in entries]
-    if sorted(paths) != sorted(weights):
-        raise ValueError(f"head {head!r} has the weights {paths}, received {sorted(weights)}")
-    tensors: dict[str, np.ndarray] = {}
-    for entry in entries:
-        value = np.asarray(ops.convert_to_numpy(weights[entry.path]), np.float32)
-        tensors |= stores.split_entry(entry, value)
-    return tensors

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 # The tasks that a preset may hold and the head of ours that each has.
 _TASK_HEADS = {"BertMaskedLM": "masked_lm", "BertTextClassifier": "classifier"}
 
+# Fields of BertConfig and where a BertBackbone's config has them.
+_FIELDS = {
+    "vocab_size": "vocabulary_size",
+    "hidden_size": "hidden_dim",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+    "intermediate_size": "intermediate_dim",
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "dropout",
+    "max_position_embeddings": "max_sequence_length",
+    "type_vocab_size": "num_segments",
+}
+
 
 def is_preset(path: pathlib.Path) -> bool:
     """Whether a folder is a preset: its `config.json` names a class of KerasHub."""
@@ -83,39 +96,32 @@ class KerasHubCheckpoint(Checkpoint):
         self.preset = preset
         self.is_local = os.path.isdir(preset)
         self.source = preset if self.is_local else f"kerashub:{preset}"
-        self.task = self._task()
-        model = self._load()
-        self._store = KerasHubStore(self.source, model)
-        backbone = getattr(model, "backbone", model)
-        self.config = _config(backbone.get_config())
         self.settings: Mapping[str, Any] = {}
+        self._store: KerasHubStore | None = None
+        self.task = "BertBackbone"
+        if self.is_local:
+            self.config, self.task = _read_preset(pathlib.Path(preset))
+        else:
+            self.config = _config(self._load("BertBackbone").get_config(), self.source)
 
-    def _task(self) -> str:
-        """The class to load: the task that a local preset was saved as, else the backbone."""
-        if not self.is_local:
-            return "BertBackbone"
-        folder = pathlib.Path(self.preset)
-        backbone = read_json(folder / "config.json").get("class_name")
-        if backbone != "BertBackbone":
-            raise UserError(f"{self.source}: a preset of {backbone}, expected BertBackbone")
-        if not ((folder / "task.json").is_file() and (folder / "task.weights.h5").is_file()):
-            return backbone
-        task = read_json(folder / "task.json").get("class_name")
-        return task if task in _TASK_HEADS else backbone
-
-    def _load(self) -> Any:
+    def _load(self, class_name: str) -> Any:
+        """The preset as a model of KerasHub, kept as the store of its variables."""
         import keras_hub
 
         # A failed read or download can raise nearly anything; all of it means one thing here.
         try:
-            return getattr(keras_hub.models, self.task).from_preset(self.preset)
+            model = getattr(keras_hub.models, class_name).from_preset(self.preset)
         except Exception as error:
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            hint = "" if self.is_local else ", by name it needs a network"
             raise UserError(
-                f"{self.source}: KerasHub cannot load this preset: {reason}"
+                f"{self.source}: KerasHub cannot load this preset{hint}: {_reason(error)}"
             ) from None
+        self._store = KerasHubStore(self.source, model)
+        return model
 
     def store(self) -> KerasHubStore:
+        if self._store is None:
+            self._load(self.task)
         return self._store
 
     def unexpected(self) -> list[str]:
@@ -123,7 +129,7 @@ class KerasHubCheckpoint(Checkpoint):
         if self.task in _TASK_HEADS:
             entries = entries + names.head_entries(_TASK_HEADS[self.task], self.format)
         known = {name for entry in entries for name in entry.names}
-        return [name for name in self._store.shapes() if name not in known]
+        return [name for name in self.store().shapes() if name not in known]
 
     def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
         import keras_hub
@@ -133,8 +139,7 @@ class KerasHubCheckpoint(Checkpoint):
         try:
             theirs = keras_hub.models.BertTokenizer.from_preset(self.preset)
         except Exception as error:
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
-            raise UserError(f"{self.source}: has no tokenizer ({reason})") from None
+            raise UserError(f"{self.source}: has no tokenizer ({_reason(error)})") from None
         if lowercase is None:
             lowercase = theirs.lowercase
         tokenizer = BertTokenizer(theirs.get_vocabulary(), lowercase=lowercase)
@@ -142,17 +147,32 @@ class KerasHubCheckpoint(Checkpoint):
         return tokenizer
 
 
-def _config(values: Mapping[str, Any]) -> BertConfig:
+def _reason(error: Exception) -> str:
+    """The first line of an error, or its kind when it says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _read_preset(folder: pathlib.Path) -> tuple[BertConfig, str]:
+    """The config of a local preset, and the class that reads all of its weights.
+
+    That class is the task which the preset was saved as, the backbone where there is none.
+    """
+    backbone = read_json(folder / "config.json")
+    name = backbone.get("class_name")
+    if name != "BertBackbone":
+        raise UserError(f"{folder}: a preset of {name}, expected BertBackbone")
+    config = _config(backbone.get("config", {}), str(folder / "config.json"))
+    if not ((folder / "task.json").is_file() and (folder / "task.weights.h5").is_file()):
+        return config, name
+    task = read_json(folder / "task.json").get("class_name")
+    return config, task if task in _TASK_HEADS else name
+
+
+def _config(values: Mapping[str, Any], source: str) -> BertConfig:
     """Our config of a BertBackbone's."""
+    missing = [name for name in _FIELDS.values() if name not in values]
+    if missing:
+        raise UserError(f"{source}: missing {', '.join(missing)}")
     return BertConfig(
-        vocab_size=values["vocabulary_size"],
-        hidden_size=values["hidden_dim"],
-        num_hidden_layers=values["num_layers"],
-        num_attention_heads=values["num_heads"],
-        intermediate_size=values["intermediate_dim"],
-        hidden_act="gelu_new",
-        hidden_dropout_prob=values["dropout"],
-        attention_probs_dropout_prob=values["dropout"],
-        max_position_embeddings=values["max_sequence_length"],
-        type_vocab_size=values["num_segments"],
+        **{ours: values[theirs] for ours, theirs in _FIELDS.items()}, hidden_act="gelu_new"
     )

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from keras import ops
 
-from bert_keras.checkpoints.names import Entry
+from bert_keras.checkpoints.names import Entry, head_entries
 from bert_keras.errors import UserError
 
 # Names listed in one message; a checkpoint of another model may lack hundreds.
@@ -125,3 +126,25 @@ def split_entry(entry: Entry, value: np.ndarray) -> dict[str, np.ndarray]:
         name: np.ascontiguousarray(part.T if entry.transposed else part)
         for name, part in zip(entry.names, parts, strict=True)
     }
+
+
+def head_tensors(head: str, weights: Mapping[str, Any], format: str) -> dict[str, np.ndarray]:
+    """A head's tensors in a format, float32, by name.
+
+    Args:
+        head: one of `names.HEADS`.
+        weights: arrays or Keras variables by our paths.
+        format: one of `names.FORMATS`.
+
+    Raises:
+        ValueError: the head is unknown, or these are not its weights.
+    """
+    entries = head_entries(head, format)
+    paths = [entry.path for entry in entries]
+    if sorted(paths) != sorted(weights):
+        raise ValueError(f"head {head!r} has the weights {paths}, received {sorted(weights)}")
+    tensors: dict[str, np.ndarray] = {}
+    for entry in entries:
+        value = np.asarray(ops.convert_to_numpy(weights[entry.path]), np.float32)
+        tensors |= split_entry(entry, value)
+    return tensors
