@@ -41,6 +41,8 @@ _REQUIRED = (
     "intermediate_size",
 )
 
+_REQUIRED_BY_GOOGLE = (*_REQUIRED, "type_vocab_size", "max_position_embeddings", "hidden_act")
+
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
@@ -163,8 +165,11 @@ class BertConfig:
         There "gelu" has been the tanh approximation since February 2019, so it is read as
         "gelu_new"; use `dataclasses.replace` for a checkpoint trained with the exact form.
         """
-        values = dict(values)
-        values["model_type"] = "bert"
+        values = {**values, "model_type": "bert"}
+        # Their class defaults to 16 segments, all released checkpoints have 2: never guess.
+        missing = [name for name in _REQUIRED_BY_GOOGLE if name not in values]
+        if missing:
+            raise UserError(f"{source}: missing {', '.join(missing)}")
         if values.get("hidden_act") == "gelu":
             values["hidden_act"] = "gelu_new"
         return cls.from_dict(values, source)

@@ -39,3 +39,13 @@ def minilm(assets: pathlib.Path) -> pathlib.Path:
 def tiny_mlm(assets: pathlib.Path) -> pathlib.Path:
     """A BertForMaskedLM directory of 2 layers, 128 wide."""
     return _existing(assets / "weights" / "bert-tiny-mlm")
+
+
+def pytest_configure() -> None:
+    """Two logical CPUs for the tests of distribution; they must be there before TensorFlow
+    starts, and everything else runs on the first of them as usual."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -1,0 +1,21 @@
+"""`bert-keras export`: writes a servable."""
+
+from __future__ import annotations
+
+from absl import flags
+
+from bert_keras.commands.loading import load_task
+from bert_keras.export import saved_model
+
+
+def run(values: flags.FlagValues) -> int:
+    """Leaves a SavedModel in BASE/NAME/VERSION and says how to serve it."""
+    task = load_task("model", values.model)
+    path = saved_model.save(task, values.output).resolve()
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    print(
+        f"{path}: {size / 1e6:.1f} MB\n"
+        f"serve it: bert-keras serve --model_name={path.parent.name} "
+        f"--model_base_path={path.parent}"
+    )
+    return 0

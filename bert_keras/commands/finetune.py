@@ -1,0 +1,167 @@
+"""`bert-keras finetune`: trains a task model on files, resumes where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from bert_keras.commands.loading import read_flagged
+from bert_keras.data.examples import Examples
+from bert_keras.errors import UserError
+from bert_keras.tasks import TextClassifier
+from bert_keras.tokenization import BertTokenizer
+from bert_keras.training.files import write_json, write_json_lines
+from bert_keras.training.fine_tuning import (
+    FineTuner,
+    FineTuningSettings,
+    LabelledExamples,
+    Progress,
+    claim_directory,
+)
+from bert_keras.training.strategies import make_strategy
+
+# Flags that say where and how a run works, not what comes out of it.
+_WITHOUT_EFFECT = ("output_dir", "checkpoint_every", "tfds_dir", "flagfile", "undefok")
+
+
+def run(values: flags.FlagValues) -> int:
+    """Leaves `model/`, `metrics.json` and `predictions.jsonl` under `--output_dir`."""
+    output_dir = pathlib.Path(values.output_dir)
+    train = read_flagged(values, values.train, labelled=True)
+    dev = read_flagged(values, values.dev, labelled=True) if values.dev else None
+    labels = values.labels or train.label_set()
+    label_ids = np.asarray(train.label_ids(labels), np.int32)
+    dev_ids = None if dev is None else np.asarray(dev.label_ids(labels), np.int32)
+    if dev is not None and (dev.pairs is None) != (train.pairs is None):
+        raise UserError(f"--dev={values.dev}: has pairs of texts where --train has not, or not")
+    claim_directory(output_dir, _identity(values, train, dev, labels))
+
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(values.seed)
+    strategy = make_strategy(values.strategy)
+    with strategy.scope():
+        task = _make_task(values, labels, pairs=train.pairs is not None)
+    inputs = task.encode(train.texts, train.pairs)
+    dev_inputs = None if dev is None else task.encode(dev.texts, dev.pairs)
+    _announce(task, train, dev, strategy)
+
+    def evaluate() -> dict[str, float]:
+        return task.metrics_of(task.raw_outputs(dev_inputs), dev_ids)
+
+    tuner = FineTuner(
+        task,
+        LabelledExamples(inputs, label_ids),
+        None if dev is None else evaluate,
+        output_dir,
+        _settings(values),
+        strategy,
+    )
+    progress = tuner.run()
+    task.save_pretrained(output_dir / "model")
+    metrics = _summary(progress, len(train))
+    if dev is not None:
+        logits = task.raw_outputs(dev_inputs)
+        metrics = {**task.metrics_of(logits, dev_ids), "examples": len(dev), **metrics}
+        write_json_lines(output_dir / "predictions.jsonl", _predictions(task, dev, logits))
+    write_json(output_dir / "metrics.json", metrics)
+    print(f"model, metrics and predictions are in {output_dir}")
+    return 0
+
+
+def _settings(values: flags.FlagValues) -> FineTuningSettings:
+    return FineTuningSettings(
+        epochs=values.epochs,
+        batch_size=values.batch_size,
+        learning_rate=values.learning_rate,
+        warmup_ratio=values.warmup_ratio,
+        weight_decay=values.weight_decay,
+        clip_norm=values.clip_norm or None,
+        seed=values.seed,
+        checkpoint_every=values.checkpoint_every,
+        patience=values.early_stopping,
+        best_metric=values.best_metric,
+    )
+
+
+def _make_task(values: flags.FlagValues, labels: list[str], pairs: bool) -> TextClassifier:
+    random_weights = values.init.startswith("size:")
+    if random_weights != (values.vocab is not None):
+        expected = "--vocab is needed with" if random_weights else "--vocab goes only with"
+        raise UserError(f"--init={values.init}: {expected} --init=size:…")
+    tokenizer = None
+    if values.vocab is not None:
+        tokenizer = BertTokenizer(values.vocab, lowercase=not values.cased)
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision]
+    try:
+        task = TextClassifier.from_pretrained(
+            values.init,
+            labels,
+            max_length=values.seq_length,
+            seed=values.seed,
+            dtype=policy,
+            tokenizer=tokenizer,
+            lora_rank=values.lora_rank,
+        )
+    except UserError as error:
+        raise UserError(f"--init={values.init}: {error}") from None
+    task.pairs = pairs
+    if values.freeze == "encoder":
+        task.encoder.trainable = False
+    elif values.freeze == "embeddings":
+        task.encoder.embeddings.trainable = False
+    return task
+
+
+def _identity(
+    values: flags.FlagValues, train: Examples, dev: Examples | None, labels: list[str]
+) -> dict[str, Any]:
+    """What decides the outcome of a run: flags and data."""
+    run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
+    for name in ("help", "helpfull", "helpshort", "helpxml"):
+        run.pop(name, None)
+    run["labels"] = labels
+    for name, examples in (("train", train), ("dev", dev)):
+        if examples is not None:
+            text = repr((examples.texts, examples.pairs, examples.labels))
+            run[f"{name}_sha256"] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return run
+
+
+def _announce(
+    task: TextClassifier, train: Examples, dev: Examples | None, strategy: tf.distribute.Strategy
+) -> None:
+    weights = sum(int(np.prod(weight.shape)) for weight in task.trainable_weights)
+    print(
+        f"{len(train)} training examples, {0 if dev is None else len(dev)} to score; "
+        f"labels: {', '.join(map(str, task.labels))}; {weights / 1e6:.1f} M trainable weights; "
+        f"{strategy.num_replicas_in_sync} replica(s)",
+        flush=True,
+    )
+
+
+def _summary(progress: Progress, train_examples: int) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "train_examples": train_examples,
+        "seconds": round(progress.seconds, 2),
+        "history": progress.history,
+    }
+    if progress.best_epoch:
+        summary["best_epoch"] = progress.best_epoch
+    return summary
+
+
+def _predictions(task: TextClassifier, dev: Examples, logits: np.ndarray) -> list[dict[str, Any]]:
+    rows = []
+    for index, answer in enumerate(task.answers(logits)):
+        row: dict[str, Any] = {"text": dev.texts[index]}
+        if dev.pairs is not None:
+            row["text_pair"] = dev.pairs[index]
+        row.update(label=dev.labels[index], prediction=answer.label, score=answer.score)
+        rows.append({**row, "scores": answer.scores})
+    return rows

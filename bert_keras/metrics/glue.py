@@ -1,0 +1,55 @@
+"""Metrics of the GLUE tasks (Wang et al. 2018) that classify."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[np.integer]
+
+
+def accuracy(labels: Labels, predictions: Labels) -> float:
+    """Share of predictions that are right; 0 for no examples."""
+    return float(np.mean(labels == predictions)) if len(labels) else 0.0
+
+
+def binary_counts(labels: Labels, predictions: Labels) -> tuple[int, int, int]:
+    """True positives, false positives and false negatives of class 1."""
+    positive, predicted = labels == 1, predictions == 1
+    return (
+        int(np.sum(positive & predicted)),
+        int(np.sum(~positive & predicted)),
+        int(np.sum(positive & ~predicted)),
+    )
+
+
+def precision_recall_f1(labels: Labels, predictions: Labels) -> tuple[float, float, float]:
+    """Precision, recall and F1 of class 1; 0 where a denominator is 0."""
+    hits, false_alarms, misses = binary_counts(labels, predictions)
+    precision = hits / (hits + false_alarms) if hits else 0.0
+    recall = hits / (hits + misses) if hits else 0.0
+    f1 = 2 * hits / (2 * hits + false_alarms + misses) if hits else 0.0
+    return precision, recall, f1
+
+
+def matthews_correlation(labels: Labels, predictions: Labels, num_classes: int) -> float:
+    """Matthews correlation of any number of classes (Gorodkin 2004); 0 where undefined."""
+    table = np.zeros((num_classes, num_classes))
+    np.add.at(table, (labels, predictions), 1)
+    actual, predicted, total = table.sum(axis=1), table.sum(axis=0), table.sum()
+    covariance = np.trace(table) * total - actual @ predicted
+    spread = (total**2 - actual @ actual) * (total**2 - predicted @ predicted)
+    return float(covariance / np.sqrt(spread)) if spread > 0 else 0.0
+
+
+def classification_metrics(
+    labels: Labels, predictions: Labels, num_classes: int
+) -> dict[str, float]:
+    """Accuracy and Matthews correlation; for two classes also precision, recall and F1 of
+    the second. Class indices, `[N]` each."""
+    metrics = {"accuracy": accuracy(labels, predictions)}
+    if num_classes == 2:
+        names = ("precision", "recall", "f1")
+        metrics.update(zip(names, precision_recall_f1(labels, predictions), strict=True))
+    metrics["matthews_correlation"] = matthews_correlation(labels, predictions, num_classes)
+    return metrics

@@ -1,0 +1,6 @@
+"""Optimizers and learning-rate schedules of BERT."""
+
+from bert_keras.optimization.adamw import AdamW
+from bert_keras.optimization.schedules import WarmupDecay
+
+__all__ = ["AdamW", "WarmupDecay"]

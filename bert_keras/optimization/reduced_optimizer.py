@@ -1,0 +1,98 @@
+"""What BERT's optimizers share: reduce over replicas, then clip, then apply; decay by path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+if ON_TENSORFLOW:
+    import tensorflow as tf
+
+# google-research/bert decays everything but biases and layer normalisation; the tables of
+# words, positions and segments do decay.
+NOT_DECAYED = ("bias$", "gamma$", "beta$", "layer_norm")
+
+
+class ReducedOptimizer(keras.optimizers.Optimizer):
+    """An optimizer that sums gradients over replicas before it clips them.
+
+    Keras clips on each replica before the sum, so under a strategy its threshold means
+    something else than on one device. Here the global norm is that of the summed gradient.
+
+    Args:
+        weight_decay: decoupled decay, multiplied by the learning rate.
+        exclude_from_weight_decay: regular expressions; a variable one of whose path's parts
+            matches (`re.search`) does not decay. They are kept in the configuration, so that
+            a reloaded model trains on in the same way.
+        clip_norm: largest global norm of the gradient, or None.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float,
+        exclude_from_weight_decay: Sequence[str],
+        clip_norm: float | None,
+        name: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.decay_rate = weight_decay
+        self.not_decayed = tuple(exclude_from_weight_decay)
+        self.clip_norm = clip_norm
+
+    def decays(self, path: str) -> bool:
+        """Whether the variable with this path is subject to weight decay."""
+        return self.decay_rate > 0 and not any(re.search(p, path) for p in self.not_decayed)
+
+    def build(self, variables: list[Any]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._decay_flags = [self.decays(variable.path) for variable in variables]
+
+    def _clip(self, grads: list[Any]) -> list[Any]:
+        """The gradients, scaled so that their global norm is at most `clip_norm`."""
+        if self.clip_norm is None:
+            return grads
+        squares = [ops.sum(ops.square(ops.cast(grad, "float32"))) for grad in grads]
+        norm = ops.sqrt(sum(squares[1:], squares[0]))
+        scale = self.clip_norm / ops.maximum(norm, self.clip_norm)
+        return [grad * ops.cast(scale, grad.dtype) for grad in grads]
+
+    def _backend_update_step(
+        self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
+    ) -> None:
+        if not ON_TENSORFLOW:
+            clipped = self._clip(grads)
+            super()._backend_update_step(clipped, trainable_variables, learning_rate)
+            return
+        # A gathered table's gradient lists a row once per use; only the sum of the uses has
+        # the right norm, and only dense tensors can be reduced and clipped alike.
+        dense = [tf.convert_to_tensor(grad) for grad in grads]
+        variables = [getattr(variable, "value", variable) for variable in trainable_variables]
+        reduced = self._all_reduce_sum_gradients(list(zip(dense, variables, strict=True)))
+        clipped = self._clip([grad for grad, _ in reduced])
+        tf.__internal__.distribute.interim.maybe_merge_call(
+            self._distributed_tf_update_step,
+            self._distribution_strategy,
+            list(zip(clipped, variables, strict=True)),
+            learning_rate,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        for name in ("clipnorm", "global_clipnorm", "clipvalue"):
+            config.pop(name, None)
+        config.update(
+            weight_decay=self.decay_rate,
+            exclude_from_weight_decay=list(self.not_decayed),
+            clip_norm=self.clip_norm,
+        )
+        return config

@@ -1,0 +1,1 @@
+"""The train step, distribution strategies and the loops around them."""

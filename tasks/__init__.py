@@ -1,0 +1,6 @@
+"""One file per task: its Keras model, its preprocessing, its metrics."""
+
+from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.text_classifier import Classification, TextClassifier
+
+__all__ = ["BertTask", "Classification", "TextClassifier"]

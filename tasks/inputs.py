@@ -1,0 +1,84 @@
+"""Texts and pairs of texts, in the forms that a Keras user passes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def split_texts(x: Any) -> tuple[Any, Any]:
+    """The texts and the second texts (or None) of `x`.
+
+    `x` is texts alone; a tuple of texts and second texts; or a dict with `text` and, for
+    pairs, `text_pair`.
+
+    Raises:
+        ValueError: a dict without `text`, or a tuple of another length than two.
+    """
+    if isinstance(x, Mapping):
+        if "text" not in x:
+            raise ValueError(f"expected a dict with 'text', received keys {sorted(x)}")
+        return x["text"], x.get("text_pair")
+    if isinstance(x, tuple):
+        if len(x) != 2:
+            raise ValueError(f"expected a tuple (texts, second texts), received {len(x)} parts")
+        return x
+    return x, None
+
+
+def has_pairs(x: Any) -> bool:
+    """Whether `x`, texts or their specification in a dataset, has second texts."""
+    return isinstance(x, tuple) or (isinstance(x, Mapping) and x.get("text_pair") is not None)
+
+
+def is_text(spec: Any) -> bool:
+    """Whether a dataset's element, or the first part of it, holds strings."""
+    return any(leaf.dtype == tf.string for leaf in tf.nest.flatten(spec))
+
+
+def as_strings(values: Any) -> list[str]:
+    """A list of Python strings from a list, an array or a tensor of strings.
+
+    Raises:
+        ValueError: an element is not a string.
+    """
+    if isinstance(values, (str, bytes)):
+        values = [values]
+    if isinstance(values, tf.Tensor):
+        values = values.numpy()
+    strings = []
+    for value in np.asarray(values, object).reshape(-1):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", errors="ignore")
+        if not isinstance(value, str):
+            raise ValueError(f"expected strings, received {value!r}")
+        strings.append(value)
+    return strings
+
+
+def as_dataset(
+    x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle_seed: int | None
+) -> tf.data.Dataset:
+    """A dataset of batches from what `fit` and `evaluate` accept.
+
+    A dataset is taken as it is, and batched when its elements are single examples. Texts in
+    lists or arrays are shuffled (with `shuffle_seed`, anew each epoch) and batched.
+    """
+    if isinstance(x, tf.data.Dataset):
+        leaves = tf.nest.flatten(x.element_spec)
+        if leaves[0].shape.rank == 0:
+            return x.batch(batch_size or 32)
+        return x
+    if isinstance(x, Mapping) and "text" not in x:
+        inputs: Any = {name: np.asarray(value) for name, value in x.items()}
+    else:
+        texts, pairs = split_texts(x)
+        inputs = as_strings(texts) if pairs is None else (as_strings(texts), as_strings(pairs))
+    parts = tuple(np.asarray(part) for part in (y, sample_weight) if part is not None)
+    dataset = tf.data.Dataset.from_tensor_slices((inputs, *parts) if parts else (inputs,))
+    if shuffle_seed is not None:
+        dataset = dataset.shuffle(int(dataset.cardinality()), seed=shuffle_seed)
+    return dataset.batch(batch_size or 32)
