@@ -1,0 +1,117 @@
+"""The two rules of lower-casing and NFD that look at a character's neighbours.
+
+Capital sigma becomes final sigma at the end of a word (Python's `str.lower`, Unicode
+section 3.13), and combining marks that survive accent stripping (spacing marks, category
+Mc) are put into canonical order (Unicode section 3.11). Both are rare, so the normaliser
+comes here only when a batch contains one of these characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from bert_keras.tokenization import code_points as cp
+
+
+class Heads(NamedTuple):
+    """Characters other than plain ASCII, int32 [n] each, as `Normalizer` keeps them."""
+
+    heads: tf.Tensor  # byte position
+    lengths: tf.Tensor  # source bytes
+    codes: tf.Tensor  # code point
+
+
+class Context:
+    """Resolves neighbours' effects; holds its small tables as constants."""
+
+    def __init__(self, tables: cp.Tables, lowercase: bool):
+        self._lowercase = lowercase
+        # Bytes beyond ASCII count by their head alone.
+        byte_case = np.full(256, cp.IGNORABLE, np.int32)
+        byte_case[:128] = cp.unicode().case[:128]
+        self._byte_case = tf.constant(byte_case)
+        self._has_marks = len(tables.combining) > 0
+        self._marks = tf.constant(tables.combining)
+        self._expansions = tf.constant(tables.expansions)
+
+    def __call__(
+        self,
+        data: tf.Tensor,
+        heads: tf.Tensor,
+        lengths: tf.Tensor,
+        codes: tf.Tensor,
+        entries: tf.Tensor,
+        lookup: Callable[[tf.Tensor], tf.Tensor],
+    ) -> Heads:
+        """Replaces code points by those that they mean where they stand.
+
+        Args:
+            data: uint8 [bytes], the joined rows.
+            heads, lengths, codes, entries: int32 [n], the characters other than plain
+                ASCII and their table entries.
+            lookup: code points to entries.
+
+        Returns:
+            The characters, some with other code points, some in several parts (which share
+            position and length).
+        """
+        if self._lowercase:
+            codes = self._final_sigma(data, heads, codes, entries)
+        if not self._has_marks:
+            return Heads(heads, lengths, codes)
+        return self._ordered(*self._expanded(heads, lengths, codes), lookup)
+
+    def _final_sigma(
+        self, data: tf.Tensor, heads: tf.Tensor, codes: tf.Tensor, entries: tf.Tensor
+    ) -> tf.Tensor:
+        """Sigma is final after a cased and before no cased character, ignorables skipped."""
+        case = tf.gather(self._byte_case, tf.cast(data, tf.int32))
+        head_case = tf.bitwise.right_shift(entries, cp.CASE_SHIFT) & cp.CASE_MASK
+        case = tf.tensor_scatter_nd_update(case, heads[:, tf.newaxis], head_case)
+        seen = tf.cast(tf.where(case != cp.IGNORABLE)[:, 0], tf.int32)
+        cased = tf.gather(case, seen) == cp.CASED
+        before = tf.concat([[False], cased], 0)
+        after = tf.concat([cased, [False, False]], 0)
+        at = tf.searchsorted(seen, heads)
+        final = tf.gather(before, at) & ~tf.gather(after, at + 1)
+        return tf.where((codes == cp.CAPITAL_SIGMA) & final, cp.FINAL_SIGMA, codes)
+
+    def _expanded(
+        self, heads: tf.Tensor, lengths: tf.Tensor, codes: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Splits the few code points whose decomposition holds several moving parts."""
+        row = tf.searchsorted(self._expansions[:, 0], codes)
+        row = tf.minimum(row, len(self._expansions) - 1)
+        found = tf.gather(self._expansions, row)
+        single = tf.stack([codes, tf.fill(tf.shape(codes), -1), tf.fill(tf.shape(codes), -1)], 1)
+        parts = tf.where((found[:, 0] == codes)[:, tf.newaxis], found[:, 1:], single)
+        kept = tf.where(parts >= 0)
+        source = kept[:, 0]
+        return tf.gather(heads, source), tf.gather(lengths, source), tf.gather_nd(parts, kept)
+
+    def _ordered(
+        self,
+        heads: tf.Tensor,
+        lengths: tf.Tensor,
+        codes: tf.Tensor,
+        lookup: Callable[[tf.Tensor], tf.Tensor],
+    ) -> Heads:
+        """Sorts marks by combining class between characters of class 0, stably."""
+        row = tf.searchsorted(self._marks[:, 0], codes)
+        found = tf.gather(self._marks, tf.minimum(row, len(self._marks) - 1))
+        rank = tf.where(found[:, 0] == codes, found[:, 1], 0)
+        ends = tf.concat([[0], (heads + lengths)[:-1]], 0)
+        # ASCII between two heads is a starter, and so is a dropped mark of class 0.
+        starts_block = (heads > ends) | (lookup(codes) & cp.STARTER > 0)
+        block = tf.cumsum(tf.cast(starts_block, tf.int32))
+        moving = tf.where(rank > 0)[:, 0]
+        key = tf.gather(block * 256 + rank, moving)
+        order = tf.gather(moving, tf.argsort(key, stable=True))
+        codes = tf.tensor_scatter_nd_update(
+            codes, moving[:, tf.newaxis], tf.gather(codes, order)
+        )
+        return Heads(heads, lengths, codes)
