@@ -193,6 +193,7 @@ class CppSession:
         with self._idle:
             if self._session is None:
                 raise StatusError(Code.FAILED_PRECONDITION, "The session is closed.")
+            session = self._session
             self._running += 1
         fed: list[int] = []
         fetched: Any = (ctypes.c_void_p * len(fetches))()
@@ -200,7 +201,7 @@ class CppSession:
             # One by one, so that those before an unreadable one are freed below.
             for name, value in feeds.items():
                 fed.append(self._new_tensor(name, value))
-            self._run(list(feeds), fed, fetches, fetched)
+            self._run(session, list(feeds), fed, fetches, fetched)
             return [tensors.read_tensor(tensor) for tensor in fetched]
         finally:
             for tensor in (*fed, *fetched):
@@ -217,13 +218,15 @@ class CppSession:
         except StatusError as error:
             raise FeedError(name, error) from error
 
-    def _run(self, names: list[str], fed: list[int], fetches: Sequence[str], into: Any) -> None:
+    def _run(
+        self, session: int, names: list[str], fed: list[int], fetches: Sequence[str], into: Any
+    ) -> None:
+        inputs = (Output * len(fed))(*map(self._output, names))
+        outputs = (Output * len(fetches))(*map(self._output, fetches))
+        values = (ctypes.c_void_p * len(fed))(*fed)
         with Status() as status:
             library().TF_SessionRun(
-                self._session, None,
-                (Output * len(fed))(*map(self._output, names)),
-                (ctypes.c_void_p * len(fed))(*fed), len(fed),
-                (Output * len(fetches))(*map(self._output, fetches)), into, len(fetches),
+                session, None, inputs, values, len(fed), outputs, into, len(fetches),
                 None, 0, None, status.pointer,
             )  # fmt: skip
             status.check()

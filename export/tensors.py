@@ -62,11 +62,11 @@ def as_array(value: Any, dtype: tf.DType | None = None) -> np.ndarray:
 
 
 def _from_python(value: Any) -> np.ndarray:
-    """Like np.asarray, but bytes keep trailing NULs, which NumPy's own string types drop."""
-    if isinstance(value, str | bytes):
-        return np.array(value, dtype=object)
-    array = np.asarray(value)
-    return np.array(value, dtype=object) if array.dtype.kind in "SU" else array
+    """Like np.asarray, but strings stay objects: NumPy's own types drop trailing NULs."""
+    objects = np.array(value, dtype=object)
+    if any(isinstance(item, str | bytes) for item in objects.reshape(-1)):
+        return objects
+    return np.asarray(value)
 
 
 def _encoded(array: np.ndarray) -> np.ndarray:
