@@ -8,16 +8,26 @@ REQUIRED = ("from", "output")
 
 
 def define() -> flags.FlagValues:
-    """From which checkpoint to where."""
+    """From which checkpoint to where, in which format."""
     values = flags.FlagValues()
     flags.DEFINE_string(
         "from",
         None,
-        "a model directory, a Google TF1 directory, or kerashub:NAME or a preset directory",
+        "a model directory, a Google TF1 directory, a KerasHub preset directory or kerashub:NAME",
         flag_values=values,
     )
     flags.DEFINE_enum(
-        "to", "huggingface", ["huggingface"], "the format to write", flag_values=values
+        "to",
+        "huggingface",
+        ["huggingface", "google_tf1"],
+        "the format to write",
+        flag_values=values,
     )
-    flags.DEFINE_string("output", None, "the model directory to write", flag_values=values)
+    flags.DEFINE_string("output", None, "the directory to write", flag_values=values)
+    flags.DEFINE_string(
+        "hidden_act",
+        None,
+        "activation in place of the checkpoint's: gelu (exact) or gelu_new (tanh)",
+        flag_values=values,
+    )
     return values

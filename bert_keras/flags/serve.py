@@ -6,7 +6,7 @@ from absl import flags
 
 
 def define() -> flags.FlagValues:
-    """Which models, on which port."""
+    """Which models, on which port, and how to watch for new versions."""
     values = flags.FlagValues()
     flags.DEFINE_string("model_name", "default", "name of the one model", flag_values=values)
     flags.DEFINE_string(
@@ -26,6 +26,11 @@ def define() -> flags.FlagValues:
         upper_bound=65535,
         flag_values=values,
     )
+    _define_versions(values)
+    return values
+
+
+def _define_versions(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "file_system_poll_wait_seconds",
         1.0,
@@ -33,4 +38,23 @@ def define() -> flags.FlagValues:
         lower_bound=0.0,
         flag_values=values,
     )
-    return values
+    flags.DEFINE_integer(
+        "max_num_load_retries",
+        5,
+        "how often to try again to load a version that failed",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "load_retry_interval_micros",
+        1_000_000,
+        "microseconds between two tries",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "allow_version_labels_for_unavailable_models",
+        False,
+        "let --model_config_file label versions that are not loaded yet",
+        flag_values=values,
+    )

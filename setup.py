@@ -1,0 +1,46 @@
+"""Installs `bert_keras` and the command `bert-keras`."""
+
+from __future__ import annotations
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+_SERVING = ["tensorflow-serving-api~=2.20.0", "grpcio"]
+
+setup(
+    name="bert-keras",
+    version="0.1.0",
+    description="BERT for Keras 3 and TensorFlow Serving: load, fine-tune, export, serve",
+    long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    # bert_keras/tasks and bert_keras/export are links to the folders at the top; a wheel
+    # holds their files.
+    packages=find_packages(include=["bert_keras", "bert_keras.*"]),
+    package_data={"bert_keras": ["py.typed"]},
+    install_requires=[
+        # tf-models-official fixes the minor version, and the others follow TensorFlow's.
+        "tensorflow~=2.20.0",
+        "tensorflow-text~=2.20.1",
+        "tf-models-official~=2.20.0",
+        "keras>=3.12,<3.16",
+        "keras-nlp>=0.25",
+        "tensorflow-datasets",
+        # tensorflow-datasets imports it on every Python but asks for it only below 3.9.
+        "importlib_resources",
+        "absl-py",
+        "numpy",
+        "safetensors",
+        "tokenizers",
+        # tf-models-official brings it too.
+        "scikit-learn",
+    ],
+    extras_require={
+        "serving": _SERVING,
+        "test": [*_SERVING, "hypothesis", "mypy", "pytest", "ruff"],
+        "bench": ["psutil", "torch", "transformers~=4.57.0"],
+    },
+    entry_points={"console_scripts": ["bert-keras = bert_keras.cli:main"]},
+)
