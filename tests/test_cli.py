@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import types
@@ -63,6 +64,15 @@ def test_help_of_a_verb_names_every_flag(verb: str, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("verb", flags.VERBS)
 def test_every_verb_has_its_command(verb: str) -> None:
     assert importlib.util.find_spec(f"bert_keras.commands.{verb}") is not None
+
+
+@pytest.mark.parametrize("verb", flags.VERBS)
+def test_the_guide_names_every_flag(verb: str) -> None:
+    guide = pathlib.Path(__file__).parents[1] / "docs" / "command_line.md"
+    sections = guide.read_text(encoding="utf-8").split("\n## ")
+    section = next(text for text in sections if text.startswith(f"{verb}\n"))
+    missing = [name for name in flags.define(verb) if not re.search(rf"--{name}\b", section)]
+    assert not missing
 
 
 def test_overview(capsys: pytest.CaptureFixture[str]) -> None:

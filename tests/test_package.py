@@ -198,6 +198,15 @@ def test_tracked_files_are_small() -> None:
     assert not large, "data and weights stay out of git"
 
 
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    for path in (*_ROOT.glob("*.md"), *_ROOT.glob("docs/**/*.md"), *_ROOT.glob("tests/**/*.md")):
+        for target in re.findall(r"\]\(([\w./-]+)(?:#[\w-]*)?\)", path.read_text(encoding="utf-8")):
+            if not (path.parent / target).exists():
+                broken.append(f"{path.relative_to(_ROOT)}: {target}")
+    assert not broken
+
+
 @pytest.fixture(scope="module")
 def source_tree(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A copy to build from, so that nothing built lands in the checkout."""

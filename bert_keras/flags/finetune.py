@@ -35,8 +35,8 @@ def _define_model(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_boolean(
         "cased",
-        None,
-        "keep case and accents; by default as the checkpoint says, else not",
+        False,
+        "with --vocab: keep case and accents, as the vocabulary does",
         flag_values=values,
     )
     flags.DEFINE_integer(
