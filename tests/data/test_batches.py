@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bert_keras.data.batches import epoch_order
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 50), max_size=120),
     batch_size=st.integers(1, 9),

@@ -44,7 +44,7 @@ def test_csv_takes_long_fields() -> None:
     assert tables.read_csv("f", ["text,label", f"{long},1"]).rows == [[long, "1"]]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.tuples(*[st.text(st.sampled_from('ab ,"\n\tß'), max_size=6)] * 2),
