@@ -49,9 +49,7 @@ def load_encoder(
     return open_checkpoint(init).encoder(add_pooler=add_pooler, dtype=dtype, **arguments)
 
 
-def load(
-    init: str | os.PathLike[str], **arguments: Any
-) -> tuple[BertEncoder, BertTokenizer]:
+def load(init: str | os.PathLike[str], **arguments: Any) -> tuple[BertEncoder, BertTokenizer]:
     """The encoder and the tokenizer of a checkpoint.
 
     Args:

@@ -112,8 +112,7 @@ class Checkpoint(abc.ABC):
         entries, store = self._checked_head(head), self.store()
         shapes = self._head_shapes(head)
         return {
-            entry.path: stores.read_entry(store, entry, shapes.get(entry.path))
-            for entry in entries
+            entry.path: stores.read_entry(store, entry, shapes.get(entry.path)) for entry in entries
         }
 
     def fill_head(self, head: str, weights: Mapping[str, Any]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,31 +79,32 @@ class Tf1Store(stores.TensorStore):
         import tensorflow as tf
 
         self.source = str(prefix)
-        try:
+        with _one_line(self.source):
             self._reader = tf.train.load_checkpoint(str(prefix))
             self._shapes = {
                 name: tuple(shape)
                 for name, shape in self._reader.get_variable_to_shape_map().items()
             }
-        except (tf.errors.OpError, ValueError) as error:
-            raise UserError(f"{prefix}: cannot be read ({_first_line(error)})") from None
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return self._shapes
 
     def read(self, name: str) -> np.ndarray:
-        import tensorflow as tf
-
-        try:
+        with _one_line(self.describe(name)):
             return np.asarray(self._reader.get_tensor(name), np.float32)
-        except (tf.errors.OpError, ValueError) as error:
-            raise UserError(
-                f"{self.describe(name)} cannot be read ({_first_line(error)})"
-            ) from None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+@contextlib.contextmanager
+def _one_line(where: str) -> Iterator[None]:
+    """Turns what TensorFlow raises for a damaged file into a UserError."""
+    import tensorflow as tf
+
+    # A data file that ends too early is an IndexError to TensorFlow's Python side.
+    try:
+        yield
+    except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{where} cannot be read ({reason})") from None
 
 
 class GoogleCheckpoint(Checkpoint):
@@ -144,23 +146,12 @@ class GoogleCheckpoint(Checkpoint):
     def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
         from bert_keras.tokenization.bert_tokenizer import BertTokenizer
 
+        # Only the name of Google's folders says whether to lower-case: the vocabulary decides.
+        settings = {} if lowercase is None else {"lowercase": lowercase}
+        tokenizer = BertTokenizer.from_pretrained(self.prefix.parent, **settings)
         path = self.prefix.parent / "vocab.txt"
-        if not path.is_file():
-            raise UserError(f"{path}: no such file")
-        if lowercase is None:
-            lowercase = not _has_capitals(path)
-        tokenizer = BertTokenizer(path, lowercase=lowercase)
         check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, str(path))
         return tokenizer
-
-
-def _has_capitals(path: pathlib.Path) -> bool:
-    """Whether a vocabulary has capital letters outside its special tokens, thus is cased.
-
-    Google's checkpoints say so in the name of their folder only.
-    """
-    words = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    return any(word != word.lower() for word in words if not word.startswith("["))
 
 
 def save_checkpoint(
@@ -186,6 +177,8 @@ def save_checkpoint(
     """
     import tensorflow as tf
 
+    from bert_keras.tokenization import vocabulary
+
     fields = _google_fields(config)
     values = encoder.merged_weights()
     tensors: dict[str, np.ndarray] = {}
@@ -203,8 +196,7 @@ def save_checkpoint(
             tensors=[tf.constant(tensor) for tensor in tensors.values()],
         )
         if tokenizer is not None:
-            vocabulary = "".join(f"{token}\n" for token in tokenizer.vocabulary)
-            (folder / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
+            vocabulary.write(tokenizer.vocabulary, folder / vocabulary.FILE_NAME)
 
 
 def _google_fields(config: BertConfig) -> dict[str, Any]:

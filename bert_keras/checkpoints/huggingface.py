@@ -181,11 +181,10 @@ class HuggingFaceCheckpoint(Checkpoint):
     def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
         from bert_keras.tokenization.bert_tokenizer import BertTokenizer
 
-        if lowercase is None:
-            tokenizer = BertTokenizer.from_pretrained(self.directory)
-        else:
-            tokenizer = BertTokenizer(self.directory / "vocab.txt", lowercase=lowercase)
-        check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, self.source)
+        settings = {} if lowercase is None else {"lowercase": lowercase}
+        tokenizer = BertTokenizer.from_pretrained(self.directory, **settings)
+        path = self.directory / "vocab.txt"
+        check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, str(path))
         return tokenizer
 
 
@@ -259,4 +258,3 @@ def save_pretrained(
         shutil.copymode(folder / "config.json", folder / WEIGHTS)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
-

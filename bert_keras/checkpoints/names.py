@@ -104,9 +104,7 @@ _LAYER: tuple[_Row, ...] = tuple(
     for ours, huggingface, google, keras_hub in _weights_of(part)
 )
 
-_POOLER = tuple(
-    _weights_of(("pooler/dense", "pooler.dense", "bert/pooler/dense", "pooled_dense"))
-)
+_POOLER = tuple(_weights_of(("pooler/dense", "pooler.dense", "bert/pooler/dense", "pooled_dense")))
 
 # The heads' weights, by the name that `load_head` and `save_pretrained` know a head by.
 # An empty name says that the format has no such weight.

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bert_keras.checkpoints import stores
+from bert_keras.checkpoints import names, stores
 from bert_keras.checkpoints.checkpoint import AddPooler, Checkpoint
 from bert_keras.config import BertConfig
 from bert_keras.errors import UserError
@@ -31,13 +31,16 @@ class RandomSize(Checkpoint):
         self.settings: Mapping[str, Any] = {}
 
     def store(self) -> stores.TensorStore:
-        raise UserError(f"{self.source}: random weights, there is nothing to read")
+        raise UserError(f"{self.source}: random weights, there are no tensors to read")
 
     def has_pooler(self) -> bool:
         return True
 
     def has_head(self, head: str) -> bool:
         return False
+
+    def _checked_head(self, head: str) -> list[names.Entry]:
+        raise UserError(f"{self.source}: random weights, there is no {head} head to read")
 
     def encoder(
         self,

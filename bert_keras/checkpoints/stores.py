@@ -69,9 +69,7 @@ def check_names(
         raise UserError(f"{store.source}: {'; '.join(found)}")
 
 
-def read_entry(
-    store: TensorStore, entry: Entry, shape: Sequence[int] | None = None
-) -> np.ndarray:
+def read_entry(store: TensorStore, entry: Entry, shape: Sequence[int] | None = None) -> np.ndarray:
     """The value of one weight in our layout, float32.
 
     Args:

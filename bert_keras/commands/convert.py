@@ -73,9 +73,7 @@ def _architecture(checkpoint: checkpoints.Checkpoint, heads: dict[str, Any]) -> 
     return next(name for needed, name in _ARCHITECTURES if set(needed) <= set(heads))
 
 
-def _report(
-    output: str, kind: str, config: BertConfig, count: int, heads: dict[str, Any]
-) -> str:
+def _report(output: str, kind: str, config: BertConfig, count: int, heads: dict[str, Any]) -> str:
     return (
         f"{output}: {kind}, {config.num_hidden_layers} layers, {config.hidden_size} wide, "
         f"{count:,} weights in the encoder, hidden_act {config.hidden_act}, "

@@ -203,9 +203,7 @@ def test_masked_lm_logits_equal_transformers(tiny_mlm, examples):
     logits = logits.reshape(*positions.shape, -1)
 
     assert "pooled_output" not in encoder(features)
-    np.testing.assert_allclose(
-        logits[..., ::61], recorded["logits"], rtol=0, atol=LOGITS_TOLERANCE
-    )
+    np.testing.assert_allclose(logits[..., ::61], recorded["logits"], rtol=0, atol=LOGITS_TOLERANCE)
     np.testing.assert_array_equal(logits.argmax(-1), recorded["argmax"])
     log_sums = np.log(np.exp(logits.astype(np.float64)).sum(-1))
     np.testing.assert_allclose(log_sums, recorded["logsumexp"], rtol=0, atol=LOGITS_TOLERANCE)
