@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import pathlib
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bert_keras.data.examples import Examples, read_examples
 from bert_keras.errors import UserError
@@ -150,3 +153,49 @@ def test_bad_data(tmp_path: pathlib.Path, name: str, content: str, message: str)
     with pytest.raises(UserError, match=message) as caught:
         _read(tmp_path, name, content)
     assert "\n" not in str(caught.value)
+
+
+_PIECES = [
+    b"text",
+    b"label",
+    b"\t",
+    b",",
+    b'"',
+    b"\n",
+    b"\r",
+    b"\xff",
+    b"\0",
+    b"{",
+    b"}",
+    b":",
+    b"1",
+]
+_PIECES += [
+    b'{"text": "a", "label": ',
+    b"\xef\xbb\xbf",
+    b"text\tlabel\n",
+    b"text,label\n",
+    b"\\ud800",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    raw=st.lists(st.sampled_from(_PIECES) | st.binary(max_size=3), max_size=12).map(b"".join),
+    name=st.sampled_from(["f.tsv", "f.csv", "f.jsonl", "f.jsonl.gz", "f.txt"]),
+    labelled=st.booleans(),
+)
+def test_any_bytes_give_examples_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes, name: str, labelled: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") and len(raw) % 2 else raw)
+    try:
+        examples = read_examples(path, labelled=labelled)
+    except UserError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+    else:
+        assert len(examples) == len(examples.lines) > 0
+        assert (examples.labels is not None) == labelled
+        assert all(examples.labels or [True])
+        "".join(examples.texts).encode("utf-8")
