@@ -72,6 +72,7 @@ class ModelServer:
         self._poller = threading.Thread(target=self._poll, name="versions", daemon=True)
         self._stopping = threading.Event()
         self._interrupted = False
+        self._polled_once = False
 
     def start(self, timeout: float | None = None) -> int:
         """Loads every model, then listens.
@@ -170,6 +171,7 @@ class ModelServer:
                     model.poll()
                 except Exception:
                     logging.exception("Polling model %s failed", model.config.name)
+            self._polled_once = True
             settled = all(model.settled() for model in self._models.values())
             if self._poll_seconds <= 0 and settled:
                 return
@@ -177,7 +179,11 @@ class ModelServer:
 
     def _await_models(self, timeout: float | None) -> None:
         deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-        while waiting := [model for model in self._models.values() if not model.available()]:
+        while True:
+            waiting = [model for model in self._models.values() if not model.available()]
+            # One whole pass, so that with several versions per model all are there.
+            if self._polled_once and not waiting:
+                return
             failed = [model for model in waiting if model.gave_up()]
             if failed or time.monotonic() > deadline:
                 raise UserError(_unavailable(failed or waiting))

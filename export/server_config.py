@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 from google.protobuf import text_format
-from tensorflow_serving.config import (
-    file_system_storage_path_source_pb2,
-    model_server_config_pb2,
-)
+from tensorflow_serving.config import model_server_config_pb2
 
 from bert_keras.errors import UserError
 from bert_keras.export.versions import ModelConfig, VersionPolicy
-
-_PROTO_POLICY = (
-    file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
-)
 
 
 def read_model_config_file(
@@ -80,7 +74,8 @@ def _model(
     )
 
 
-def _policy(policy: _PROTO_POLICY, where: str) -> VersionPolicy:
+def _policy(policy: Any, where: str) -> VersionPolicy:
+    """From FileSystemStoragePathSourceConfig.ServableVersionPolicy, whose class is nested."""
     kind = policy.WhichOneof("policy_choice")
     if kind == "all":
         return VersionPolicy(latest=None)

@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from bert_keras.export import server_requests
+from bert_keras.export import server_examples, server_requests
 from bert_keras.export.status import Code, StatusError, truncate
 from bert_keras.export.versions import ModelVersions, Servable, not_found
 
@@ -52,14 +52,14 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Classify(
         self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
     ) -> classification_pb2.ClassificationResponse:
-        """See server_requests.classify."""
-        return self._infer(context, request, server_requests.classify)
+        """See server_examples.classify."""
+        return self._infer(context, request, server_examples.classify)
 
     def Regress(
         self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext
     ) -> regression_pb2.RegressionResponse:
-        """See server_requests.regress."""
-        return self._infer(context, request, server_requests.regress)
+        """See server_examples.regress."""
+        return self._infer(context, request, server_examples.regress)
 
     def MultiInference(
         self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext

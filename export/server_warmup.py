@@ -8,7 +8,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from bert_keras.export import server_requests
+from bert_keras.export import server_examples, server_requests
 from bert_keras.export.capi import CppSession
 from bert_keras.export.status import Code, StatusError
 
@@ -58,8 +58,8 @@ def _answer(session: CppSession, log: prediction_log_pb2.PredictionLog) -> None:
     if kind == "predict_log":
         server_requests.predict(session, None, log.predict_log.request)
     elif kind == "classify_log":
-        server_requests.classify(session, None, log.classify_log.request)
+        server_examples.classify(session, None, log.classify_log.request)
     elif kind == "regress_log":
-        server_requests.regress(session, None, log.regress_log.request)
+        server_examples.regress(session, None, log.regress_log.request)
     elif kind is not None:
         raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")

@@ -140,7 +140,9 @@ def new_tensor(value: np.ndarray | bytes) -> int:
 
 def _tensor_from_proto(serialized: bytes) -> int:
     tensor = library().TF_AllocateTensor(types_pb2.DT_FLOAT, None, 0, 4)
-    buffer = Buffer(ctypes.cast(serialized, ctypes.c_void_p), len(serialized), None)
+    buffer = Buffer(
+        ctypes.cast(ctypes.c_char_p(serialized), ctypes.c_void_p), len(serialized), None
+    )
     try:
         with Status() as status:
             library().TF_TensorFromProto(ctypes.byref(buffer), tensor, status.pointer)
