@@ -102,26 +102,26 @@ class KerasHubCheckpoint(Checkpoint):
         if self.is_local:
             self.config, self.task = _read_preset(pathlib.Path(preset))
         else:
-            self.config = _config(self._load("BertBackbone").get_config(), self.source)
+            model = self._load(self.task)
+            self.config = _config(model.get_config(), self.source)
+            self._store = KerasHubStore(self.source, model)
 
     def _load(self, class_name: str) -> Any:
-        """The preset as a model of KerasHub, kept as the store of its variables."""
+        """The preset as a model of KerasHub."""
         import keras_hub
 
         # A failed read or download can raise nearly anything; all of it means one thing here.
         try:
-            model = getattr(keras_hub.models, class_name).from_preset(self.preset)
+            return getattr(keras_hub.models, class_name).from_preset(self.preset)
         except Exception as error:
             hint = "" if self.is_local else ", by name it needs a network"
             raise UserError(
                 f"{self.source}: KerasHub cannot load this preset{hint}: {_reason(error)}"
             ) from None
-        self._store = KerasHubStore(self.source, model)
-        return model
 
     def store(self) -> KerasHubStore:
         if self._store is None:
-            self._load(self.task)
+            self._store = KerasHubStore(self.source, self._load(self.task))
         return self._store
 
     def unexpected(self) -> list[str]:

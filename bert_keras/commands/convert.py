@@ -25,8 +25,8 @@ _KEPT_SETTINGS = ("id2label", "label2id", "problem_type", "bert_keras")
 
 def run(values: flags.FlagValues) -> int:
     """Converts `--from` to `--output` and prints one line about what was written."""
-    hidden_act = values["hidden_act"].value if "hidden_act" in values else None
-    print(convert(values["from"].value, values["to"].value, values["output"].value, hidden_act))
+    source = values["from"].value  # `values.from` is not Python: the name is a keyword
+    print(convert(source, values.to, values.output, values.hidden_act))
     return 0
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from bert_keras import cli
 from bert_keras.commands.convert import convert
 from bert_keras.errors import UserError
 
@@ -77,3 +78,15 @@ def test_exact_gelu_is_not_written_for_google_without_a_word(source, tmp_path):
         convert(str(source), "google_tf1", str(tmp_path / "google"))
     convert(str(source), "google_tf1", str(tmp_path / "google"), hidden_act="gelu_new")
     assert json.loads((tmp_path / "google/bert_config.json").read_text())["hidden_act"] == "gelu"
+
+
+def test_the_verb_prints_one_line(source, tmp_path, capsys):
+    output = tmp_path / "out"
+    arguments = ["convert", f"--from={source}", "--to=google_tf1", f"--output={output}"]
+
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.startswith(f"{output}: google_tf1, 2 layers")
+    assert cli.main([*arguments, "--hidden_act=gelu"]) == 2
+    assert "give --hidden_act=gelu_new" in capsys.readouterr().err
+    assert cli.main([*arguments, "--hidden_act=gelu_newer"]) == 2
+    assert "hidden_act 'gelu_newer' is unknown" in capsys.readouterr().err
