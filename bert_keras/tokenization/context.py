@@ -18,11 +18,13 @@ from bert_keras.tokenization import code_points as cp
 
 
 class Heads(NamedTuple):
-    """Characters other than plain ASCII, int32 [n] each, as `Normalizer` keeps them."""
+    """Characters other than plain ASCII, in source order: int32 [n] each."""
 
-    heads: tf.Tensor  # byte position
+    positions: tf.Tensor  # of the first byte
     lengths: tf.Tensor  # source bytes
-    codes: tf.Tensor  # code point
+    dropped: tf.Tensor  # bytes before this head that begin no character
+    codes: tf.Tensor  # code point, 0 for an invalid byte
+    is_valid: tf.Tensor  # bool: UTF-8 that counts as a character
 
 
 class Context:
@@ -41,9 +43,7 @@ class Context:
     def __call__(
         self,
         data: tf.Tensor,
-        heads: tf.Tensor,
-        lengths: tf.Tensor,
-        codes: tf.Tensor,
+        heads: Heads,
         entries: tf.Tensor,
         lookup: Callable[[tf.Tensor], tf.Tensor],
     ) -> Heads:
@@ -51,67 +51,58 @@ class Context:
 
         Args:
             data: uint8 [bytes], the joined rows.
-            heads, lengths, codes, entries: int32 [n], the characters other than plain
-                ASCII and their table entries.
+            heads: the characters other than plain ASCII.
+            entries: int32 [n], their table entries.
             lookup: code points to entries.
 
         Returns:
-            The characters, some with other code points, some in several parts (which share
-            position and length).
+            The characters, some with other code points, some in several parts, which are
+            all where the whole was.
         """
         if self._lowercase:
-            codes = self._final_sigma(data, heads, codes, entries)
-        if not self._has_marks:
-            return Heads(heads, lengths, codes)
-        return self._ordered(*self._expanded(heads, lengths, codes), lookup)
+            codes = self._final_sigma(data, heads, entries)
+            heads = heads._replace(codes=codes)
+        return self._ordered(self._expanded(heads), lookup) if self._has_marks else heads
 
-    def _final_sigma(
-        self, data: tf.Tensor, heads: tf.Tensor, codes: tf.Tensor, entries: tf.Tensor
-    ) -> tf.Tensor:
+    def _final_sigma(self, data: tf.Tensor, heads: Heads, entries: tf.Tensor) -> tf.Tensor:
         """Sigma is final after a cased and before no cased character, ignorables skipped."""
         case = tf.gather(self._byte_case, tf.cast(data, tf.int32))
         head_case = tf.bitwise.right_shift(entries, cp.CASE_SHIFT) & cp.CASE_MASK
-        case = tf.tensor_scatter_nd_update(case, heads[:, tf.newaxis], head_case)
+        case = tf.tensor_scatter_nd_update(
+            case, heads.positions[:, tf.newaxis], head_case
+        )
         seen = tf.cast(tf.where(case != cp.IGNORABLE)[:, 0], tf.int32)
         cased = tf.gather(case, seen) == cp.CASED
         before = tf.concat([[False], cased], 0)
         after = tf.concat([cased, [False, False]], 0)
-        at = tf.searchsorted(seen, heads)
+        at = tf.searchsorted(seen, heads.positions)
         final = tf.gather(before, at) & ~tf.gather(after, at + 1)
-        return tf.where((codes == cp.CAPITAL_SIGMA) & final, cp.FINAL_SIGMA, codes)
+        is_sigma = heads.codes == cp.CAPITAL_SIGMA
+        return tf.where(is_sigma & final, cp.FINAL_SIGMA, heads.codes)
 
-    def _expanded(
-        self, heads: tf.Tensor, lengths: tf.Tensor, codes: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _expanded(self, heads: Heads) -> Heads:
         """Splits the few code points whose decomposition holds several moving parts."""
-        row = tf.searchsorted(self._expansions[:, 0], codes)
-        row = tf.minimum(row, len(self._expansions) - 1)
-        found = tf.gather(self._expansions, row)
-        single = tf.stack([codes, tf.fill(tf.shape(codes), -1), tf.fill(tf.shape(codes), -1)], 1)
-        parts = tf.where((found[:, 0] == codes)[:, tf.newaxis], found[:, 1:], single)
+        row = tf.searchsorted(self._expansions[:, 0], heads.codes)
+        found = tf.gather(self._expansions, tf.minimum(row, len(self._expansions) - 1))
+        nothing = tf.fill(tf.shape(heads.codes), -1)
+        whole = tf.stack([heads.codes, nothing, nothing], 1)
+        parts = tf.where((found[:, 0] == heads.codes)[:, tf.newaxis], found[:, 1:], whole)
         kept = tf.where(parts >= 0)
-        source = kept[:, 0]
-        return tf.gather(heads, source), tf.gather(lengths, source), tf.gather_nd(parts, kept)
+        heads = Heads(*(tf.gather(column, kept[:, 0]) for column in heads))
+        return heads._replace(codes=tf.gather_nd(parts, kept))
 
-    def _ordered(
-        self,
-        heads: tf.Tensor,
-        lengths: tf.Tensor,
-        codes: tf.Tensor,
-        lookup: Callable[[tf.Tensor], tf.Tensor],
-    ) -> Heads:
+    def _ordered(self, heads: Heads, lookup: Callable[[tf.Tensor], tf.Tensor]) -> Heads:
         """Sorts marks by combining class between characters of class 0, stably."""
-        row = tf.searchsorted(self._marks[:, 0], codes)
+        row = tf.searchsorted(self._marks[:, 0], heads.codes)
         found = tf.gather(self._marks, tf.minimum(row, len(self._marks) - 1))
-        rank = tf.where(found[:, 0] == codes, found[:, 1], 0)
-        ends = tf.concat([[0], (heads + lengths)[:-1]], 0)
+        rank = tf.where(found[:, 0] == heads.codes, found[:, 1], 0)
+        ends = tf.concat([[0], (heads.positions + heads.lengths)[:-1]], 0)
         # ASCII between two heads is a starter, and so is a dropped mark of class 0.
-        starts_block = (heads > ends) | (lookup(codes) & cp.STARTER > 0)
-        block = tf.cumsum(tf.cast(starts_block, tf.int32))
+        is_starter = lookup(heads.codes) & cp.STARTER > 0
+        block = tf.cumsum(tf.cast((heads.positions > ends) | is_starter, tf.int32))
         moving = tf.where(rank > 0)[:, 0]
         key = tf.gather(block * 256 + rank, moving)
         order = tf.gather(moving, tf.argsort(key, stable=True))
-        codes = tf.tensor_scatter_nd_update(
-            codes, moving[:, tf.newaxis], tf.gather(codes, order)
-        )
-        return Heads(heads, lengths, codes)
+        moved = tf.gather(heads.codes, order)
+        codes = tf.tensor_scatter_nd_update(heads.codes, moving[:, tf.newaxis], moved)
+        return heads._replace(codes=codes)

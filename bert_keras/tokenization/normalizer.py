@@ -8,7 +8,7 @@ Only constants and core ops are used: no lookup table, no ICU, no locale.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -44,16 +44,21 @@ def _sequence_table() -> np.ndarray:
     return table
 
 
-class Source(NamedTuple):
-    """Where the normalised bytes come from. All int32; positions count joined bytes."""
+Unit = Literal["char", "byte"]
 
-    row_starts: tf.Tensor  # [rows] first byte of each row of the source
-    row_outputs: tf.Tensor  # [rows] first byte of each row of the result
-    segment_outputs: tf.Tensor  # [2 * heads + 2] where each segment of the result begins
-    segment_sources: tf.Tensor  # [2 * heads + 1] the source byte it was made from
-    heads: tf.Tensor  # [heads'] bytes that begin a character other than plain ASCII
-    dropped: tf.Tensor  # [heads' + 1] bytes before each head that begin no character
-    lengths: tf.Tensor  # [heads] source bytes of each replaced character
+
+class Source(NamedTuple):
+    """Where the normalised bytes come from, in the unit asked for; int32.
+
+    The result consists of segments: a run of copied bytes, a replacement, a run, …, a run.
+    """
+
+    row_sources: tf.Tensor  # [rows] where each row of the source begins
+    row_outputs: tf.Tensor  # [rows] where each row of the result begins, in bytes
+    segment_of: tf.Tensor  # [bytes of the result] which segment it is in
+    segment_outputs: tf.Tensor  # [segments + 1] where each segment begins in the result
+    segment_sources: tf.Tensor  # [segments] where it begins in the source
+    segment_sizes: tf.Tensor  # [segments] source size of a replaced character, 0 for runs
 
 
 class Normalizer:
@@ -79,11 +84,14 @@ class Normalizer:
             if lowercase or strip_accents:
                 self._context = context.Context(tables, lowercase)
 
-    def __call__(self, texts: tf.Tensor) -> tuple[tf.Tensor, Source]:
+    def __call__(
+        self, texts: tf.Tensor, unit: Unit | None = None
+    ) -> tuple[tf.Tensor, Source | None]:
         """Normalises rows.
 
         Args:
             texts: string [rows], at least one row; ASCII already lower-cased if wanted.
+            unit: what source positions count, or None when they are not needed.
 
         Returns:
             string [rows], words separated by spaces or ASCII punctuation, and the `Source`
@@ -91,42 +99,53 @@ class Normalizer:
         """
         sizes = tf.strings.length(texts) + 1
         row_ends = tf.cumsum(sizes)
-        joined = tf.strings.reduce_join(texts + cp.ROW_BREAK)
-        data = tf.io.decode_raw(joined, tf.uint8)
-        heads, lengths, codes = self._decode(data, row_ends - 1)
-        first_heads = heads
-        dropped = tf.cumsum(tf.concat([[0], lengths - tf.cast(codes >= 0, tf.int32)], 0))
-        codes = tf.maximum(codes, 0)  # an invalid byte is removed as NUL is
-        entries = self._lookup(codes)
+        data = tf.io.decode_raw(tf.strings.reduce_join(texts + cp.ROW_BREAK), tf.uint8)
+        heads = self._decode(data, row_ends - 1)
+        entries = self._lookup(heads.codes)
         if self._context is not None:
-            heads, lengths, entries = self._in_context(data, heads, lengths, codes, entries)
-        output, outputs, sources = self._assemble(data, heads, lengths, entries)
+            heads, entries = self._in_context(data, heads, entries)
+        output, segment_outputs = self._assemble(data, heads, entries)
+        output = self._without_long_words(output)
         rows = tf.raw_ops.StringSplitV2(
             input=[_bytes_to_string(output)], sep=cp.ROW_BREAK, maxsplit=-1
         ).values[: tf.size(texts)]
-        source = Source(
-            row_starts=row_ends - sizes,
-            row_outputs=tf.cumsum(tf.strings.length(rows) + 1, exclusive=True),
-            segment_outputs=outputs,
-            segment_sources=sources,
-            heads=first_heads,
-            dropped=dropped,
-            lengths=lengths,
-        )
-        return rows, source
+        if unit is None:
+            return rows, None
+        row_sources = row_ends - sizes
+        if unit == "char":
+            at_row = tf.searchsorted(heads.positions, row_sources)
+            before = tf.concat([heads.dropped, [0]], 0)
+            row_sources -= tf.gather(before, at_row)
+        row_outputs = tf.cumsum(tf.strings.length(rows) + 1, exclusive=True)
+        segments = _sources(heads, segment_outputs, tf.size(output), unit)
+        return rows, Source(row_sources, row_outputs, *segments)
 
-    def _decode(
-        self, data: tf.Tensor, breaks: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Decodes everything but runs of printable ASCII.
-
-        Returns:
-            int32 [heads] each: position, byte length, and code point (−1: not UTF-8) of
-            each such character, invalid byte and row break.
-        """
+    def _decode(self, data: tf.Tensor, breaks: tf.Tensor) -> context.Heads:
+        """Decodes everything but runs of printable ASCII."""
         # Unsigned, so that control characters wrap round to the top as well.
         special = tf.where(data - tf.constant(32, tf.uint8) >= tf.constant(95, tf.uint8))
         position = tf.cast(special[:, 0], tf.int32)
+        length, code = self._sequence(data, position)
+        # Bytes inside a valid sequence follow its first byte directly.
+        before = tf.concat([[0, 0, 0], length], 0)
+        inside = (before[2:-1] >= 2) | (before[1:-2] >= 3) | (before[:-3] >= 4)
+        kept = tf.where(~inside)[:, 0]
+        position, length, code = (tf.gather(x, kept) for x in (position, length, code))
+        is_valid = length > 0
+        length = tf.maximum(length, 1)
+        dropped = tf.cumsum(length - tf.cast(is_valid, tf.int32), exclusive=True)
+        at_break = tf.searchsorted(position, breaks)[:, tf.newaxis]
+        break_codes = tf.fill(tf.shape(breaks), cp.ROW_BREAK_CODE)
+        code = tf.tensor_scatter_nd_update(code, at_break, break_codes)
+        return context.Heads(position, length, dropped, code, is_valid)
+
+    def _sequence(self, data: tf.Tensor, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The UTF-8 sequences that begin at positions, valid or not.
+
+        Returns:
+            int32 [positions] each: byte length, 0 where none begins, and code point, there
+            0, which is removed from the text as an invalid byte is.
+        """
         padded = tf.concat([data, tf.zeros([3], tf.uint8)], 0)
         first, second, third, fourth = (
             tf.cast(tf.gather(padded, position + k), tf.int32) for k in range(4)
@@ -138,53 +157,39 @@ class Normalizer:
         valid &= (length < 3) | (third & 0xC0 == 0x80)
         valid &= (length < 4) | (fourth & 0xC0 == 0x80)
         length = tf.where(valid, length, 0)
-        code = first & _shifted(sequence, 24)
+        code = tf.where(valid, first & _shifted(sequence, 24), 0)
         for k, byte in ((2, second), (3, third), (4, fourth)):
             code = tf.where(length >= k, code * 64 + (byte & 0x3F), code)
-        code = tf.where(valid, code, -1)
-        # Bytes inside a valid sequence follow its first byte directly.
-        before = tf.concat([[0, 0, 0], length], 0)
-        inside = (before[2:-1] >= 2) | (before[1:-2] >= 3) | (before[:-3] >= 4)
-        kept = tf.where(~inside)[:, 0]
-        position, length, code = (tf.gather(x, kept) for x in (position, length, code))
-        at_break = tf.searchsorted(position, breaks)[:, tf.newaxis]
-        break_codes = tf.fill(tf.shape(breaks), cp.ROW_BREAK_CODE)
-        code = tf.tensor_scatter_nd_update(code, at_break, break_codes)
-        return position, tf.maximum(length, 1), code
+        return length, code
 
     def _lookup(self, codes: tf.Tensor) -> tf.Tensor:
         page = tf.gather(self._page_index, _shifted(codes, 8))
         return tf.gather(self._entries, page * cp.PAGE + (codes & 0xFF))
 
     def _in_context(
-        self,
-        data: tf.Tensor,
-        heads: tf.Tensor,
-        lengths: tf.Tensor,
-        codes: tf.Tensor,
-        entries: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        self, data: tf.Tensor, heads: context.Heads, entries: tf.Tensor
+    ) -> tuple[context.Heads, tf.Tensor]:
         """Applies the rules that look at neighbours, where the batch needs them."""
 
-        def resolve() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            moved = self._context(data, heads, lengths, codes, entries, self._lookup)
-            return moved.heads, moved.lengths, self._lookup(moved.codes)
+        def resolve() -> tuple[context.Heads, tf.Tensor]:
+            resolved = self._context(data, heads, entries, self._lookup)
+            return resolved, self._lookup(resolved.codes)
 
         needed = tf.reduce_any(entries & cp.CONTEXTUAL > 0)
-        return tf.cond(needed, resolve, lambda: (heads, lengths, entries))
+        return tf.cond(needed, resolve, lambda: (heads, entries))
 
     def _assemble(
-        self, data: tf.Tensor, heads: tf.Tensor, lengths: tf.Tensor, entries: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        self, data: tf.Tensor, heads: context.Heads, entries: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Copies runs of ASCII and replacements, in turn.
 
         Returns:
-            the bytes; and of each segment (run, replacement, run, …, run) where it begins
-            in them (one more for the end) and which source byte it begins at.
+            the bytes, and where each segment (run, replacement, run, …, run) begins in
+            them, with one more for the end.
         """
         size = tf.size(data)
-        run_starts = tf.concat([[0], heads + lengths], 0)
-        run_ends = tf.concat([heads, [size]], 0)
+        run_starts = tf.concat([[0], heads.positions + heads.lengths], 0)
+        run_ends = tf.concat([heads.positions, [size]], 0)
         places = size + _shifted(entries, cp.START_SHIFT)
         place_ends = places + (_shifted(entries, cp.LENGTH_SHIFT) & cp.LENGTH_MASK)
         segments = tf.raw_ops.RaggedRange(
@@ -194,8 +199,7 @@ class Normalizer:
             Tsplits=tf.int32,
         )
         output = tf.gather(tf.concat([data, self._pool], 0), segments.rt_dense_values)
-        output = self._without_long_words(output)
-        return output, segments.rt_nested_splits, _interleave(run_starts, heads)
+        return output, segments.rt_nested_splits
 
     def _without_long_words(self, output: tf.Tensor) -> tf.Tensor:
         """Overwrites words over 200 characters, so that they come out as [UNK]."""
@@ -230,10 +234,26 @@ def _bytes_to_string(data: tf.Tensor) -> tf.Tensor:
     return tf.strings.substr(tf.io.serialize_tensor(data), -size, size)
 
 
+def _sources(
+    heads: context.Heads, outputs: tf.Tensor, size: tf.Tensor, unit: Unit
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The segments' part of `Source`, for a result of so many bytes."""
+    starts, lengths = heads.positions, heads.lengths
+    if unit == "char":
+        starts, lengths = starts - heads.dropped, tf.cast(heads.is_valid, tf.int32)
+    segment_of = tf.scatter_nd(outputs[:, tf.newaxis], tf.ones_like(outputs), [size + 1])
+    return (
+        tf.cumsum(segment_of) - 1,
+        outputs,
+        _interleave(tf.concat([[0], starts + lengths], 0), starts),
+        _interleave(tf.zeros([tf.size(starts) + 1], tf.int32), lengths),
+    )
+
+
 def to_source(
     source: Source, row: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Maps spans of normalised rows to spans of the source.
+    """Maps spans of normalised rows to spans of the source rows.
 
     Args:
         source: from `Normalizer.__call__`.
@@ -241,28 +261,19 @@ def to_source(
             result, the end exclusive, no span empty.
 
     Returns:
-        int32 [spans] twice: positions in the joined source bytes, from the first source
-        character of the span to the end of its last.
+        int32 [spans] twice: positions in the source row, from the first source character
+        of the span to the end of its last.
     """
-    base = tf.gather(source.row_outputs, row)
-    first, at_first, _ = _segment_of(source, base + starts)
-    last, at_last, is_head = _segment_of(source, base + ends - 1)
-    lengths = tf.concat([source.lengths, [1]], 0)
-    last_length = tf.where(is_head, tf.gather(lengths, last // 2), 1)
-    return at_first, at_last + last_length
+    output, base = tf.gather(source.row_outputs, row), tf.gather(source.row_sources, row)
+    first, _ = _origin(source, output + starts)
+    last, last_size = _origin(source, output + ends - 1)
+    return first - base, last + tf.maximum(last_size, 1) - base
 
 
-def _segment_of(
-    source: Source, positions: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Of each position of the result: segment, source byte, whether it was replaced."""
-    segment = tf.searchsorted(source.segment_outputs, positions, side="right") - 1
-    is_head = segment & 1 == 1
+def _origin(source: Source, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where bytes of the result come from: position, and size of a replaced character."""
+    segment = tf.gather(source.segment_of, positions)
+    size = tf.gather(source.segment_sizes, segment)
     into = positions - tf.gather(source.segment_outputs, segment)
     origin = tf.gather(source.segment_sources, segment)
-    return segment, origin + tf.where(is_head, 0, into), is_head
-
-
-def to_characters(source: Source, positions: tf.Tensor) -> tf.Tensor:
-    """Joined byte positions (int32) as counts of the valid characters before them."""
-    return positions - tf.gather(source.dropped, tf.searchsorted(source.heads, positions))
+    return origin + tf.where(size > 0, 0, into), size

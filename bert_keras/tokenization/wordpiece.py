@@ -8,7 +8,7 @@ Tokenization"); the other rows of the batch go through `Normalizer` first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_b
 from bert_keras.errors import UserError
 from bert_keras.tokenization import code_points, normalizer, vocabulary
 
-Unit = Literal["char", "byte"]
+Unit = normalizer.Unit
 
 
 class Pieces(NamedTuple):
@@ -84,29 +84,33 @@ class WordPiece:
 
     def _mixed(self, texts: tf.Tensor, is_plain: tf.Tensor, unit: Unit | None) -> Pieces:
         rows = tf.where(~is_plain)
-        normalised, source = self._normalizer(tf.gather_nd(texts, rows))
+        normalised, source = self._normalizer(tf.gather_nd(texts, rows), unit)
         pieces = self._plain(tf.tensor_scatter_nd_update(texts, rows, normalised), unit)
-        if unit is None:
+        if source is None:
             return pieces
         # Which of the normalised rows a token is in, −1 for those of plain rows.
         number = tf.range(tf.size(normalised))
         number = tf.tensor_scatter_nd_update(tf.fill(tf.shape(texts), -1), rows, number)
-        token_row = tf.repeat(number, pieces.row_splits[1:] - pieces.row_splits[:-1])
+        token_row = tf.gather(number, _row_of(pieces.row_splits))
         tokens = tf.where(token_row >= 0)
         row, starts, ends = (
             tf.gather_nd(x, tokens) for x in (token_row, pieces.starts, pieces.ends)
         )
         starts, ends = normalizer.to_source(source, row, starts, ends)
-        base = source.row_starts
-        if unit == "char":
-            starts, ends, base = (
-                normalizer.to_characters(source, x) for x in (starts, ends, base)
-            )
-        base = tf.gather(base, row)
         return pieces._replace(
-            starts=tf.tensor_scatter_nd_update(pieces.starts, tokens, starts - base),
-            ends=tf.tensor_scatter_nd_update(pieces.ends, tokens, ends - base),
+            starts=tf.tensor_scatter_nd_update(pieces.starts, tokens, starts),
+            ends=tf.tensor_scatter_nd_update(pieces.ends, tokens, ends),
         )
+
+
+def _row_of(row_splits: tf.Tensor) -> tf.Tensor:
+    """The row of each value, int32 [values].
+
+    `tf.repeat` and `value_rowids` build a mask of rows by the longest row; this does not.
+    """
+    ends = row_splits[1:-1]
+    marks = tf.scatter_nd(ends[:, tf.newaxis], tf.ones_like(ends, tf.int32), row_splits[-1:] + 1)
+    return tf.cumsum(marks)[:-1]
 
 
 def _compile(pieces: Sequence[str]) -> np.ndarray:
