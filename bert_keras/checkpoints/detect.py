@@ -7,7 +7,7 @@ import pathlib
 
 from bert_keras.checkpoints import google_tf1, keras_hub
 from bert_keras.checkpoints.checkpoint import Checkpoint
-from bert_keras.checkpoints.huggingface import HuggingFaceCheckpoint
+from bert_keras.checkpoints.huggingface import INDEX, WEIGHTS, HuggingFaceCheckpoint
 from bert_keras.checkpoints.random_size import RandomSize
 from bert_keras.errors import UserError
 
@@ -36,15 +36,26 @@ def open_checkpoint(init: str | os.PathLike[str]) -> Checkpoint:
     if text.startswith("kerashub:"):
         return keras_hub.KerasHubCheckpoint(text.removeprefix("kerashub:"))
     path = pathlib.Path(text).expanduser()
-    prefix = google_tf1.find_prefix(path)
+    prefix = google_tf1.as_prefix(path)
     if prefix is not None:
         return google_tf1.GoogleCheckpoint(prefix)
     if not path.is_dir():
         found = "is a file" if path.exists() else "does not exist"
         raise UserError(f"{path}: {found}; expected {_EXPECTED}")
+    return _open_directory(path)
+
+
+def _open_directory(path: pathlib.Path) -> Checkpoint:
+    """The checkpoint in a folder; safetensors come first where several formats share it."""
     if keras_hub.is_preset(path):
         return keras_hub.KerasHubCheckpoint(str(path))
-    if (path / "config.json").exists():
+    has_config = (path / "config.json").exists()
+    has_safetensors = any((path / name).exists() for name in (WEIGHTS, INDEX))
+    if has_config and has_safetensors:
+        return HuggingFaceCheckpoint(path)
+    if (path / "bert_config.json").exists():
+        return google_tf1.GoogleCheckpoint(google_tf1.find_prefix(path))
+    if has_config:
         return HuggingFaceCheckpoint(path)
     files = sorted(entry.name for entry in path.iterdir())
     more = ", …" if len(files) > _FILES_SHOWN else ""

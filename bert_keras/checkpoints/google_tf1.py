@@ -40,6 +40,8 @@ _FIELDS = (
 )
 # Google's name of each activation; it has none for the exact GELU.
 _ACTIVATIONS = {"gelu_tanh": "gelu", "relu": "relu"}
+# The entry that every checkpoint of `tf.train.Checkpoint` has.
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # What a training run leaves beside the weights: step counters, loss scales, optimizer slots.
 _OF_TRAINING = re.compile(
     r"^(global_step|good_steps|loss_scale|signal_early_stopping.*|beta[12]_power)$"
@@ -47,24 +49,26 @@ _OF_TRAINING = re.compile(
 )
 
 
-def find_prefix(path: pathlib.Path) -> pathlib.Path | None:
-    """The prefix of the TF1 checkpoint in a folder, or that a path names; None for no such.
+def as_prefix(path: pathlib.Path) -> pathlib.Path | None:
+    """The prefix that a path names, itself or by its `.index` file; None when it names none."""
+    if path.is_dir():
+        return None
+    prefix = path.with_name(path.name.removesuffix(".index"))
+    return prefix if path.with_name(f"{prefix.name}.index").is_file() else None
+
+
+def find_prefix(directory: pathlib.Path) -> pathlib.Path:
+    """The prefix of the one TF1 checkpoint in a folder.
 
     Raises:
-        UserError: the folder has several checkpoints.
+        UserError: the folder has no checkpoint, or several.
     """
-    if path.name.endswith(".index"):
-        path = path.with_name(path.name.removesuffix(".index"))
-    if path.with_name(f"{path.name}.index").is_file() and not path.is_dir():
-        return path
-    if not (path / "bert_config.json").is_file():
-        return None
-    found = sorted(path.glob("*.ckpt*.index"))
+    found = sorted(directory.glob("*.ckpt*.index"))
     if len(found) > 1:
         listed = ", ".join(index.name.removesuffix(".index") for index in found)
-        raise UserError(f"{path}: has several checkpoints, name one of {listed}")
+        raise UserError(f"{directory}: has several checkpoints, name one of {listed}")
     if not found:
-        raise UserError(f"{path}: has bert_config.json but no *.ckpt.index")
+        raise UserError(f"{directory}: has bert_config.json but no *.ckpt.index")
     return found[0].with_name(found[0].name.removesuffix(".index"))
 
 
@@ -85,6 +89,11 @@ class Tf1Store(stores.TensorStore):
                 name: tuple(shape)
                 for name, shape in self._reader.get_variable_to_shape_map().items()
             }
+        if _OBJECT_GRAPH in self._shapes:
+            raise UserError(
+                f"{prefix}: is a TensorFlow 2 object checkpoint, such as Model Garden's, which is "
+                "not supported; expected variables named bert/embeddings/word_embeddings and so on"
+            )
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return self._shapes

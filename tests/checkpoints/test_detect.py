@@ -48,3 +48,15 @@ def test_a_damaged_config_is_named_with_its_line(tmp_path):
     (tmp_path / "config.json").write_text('{\n"model_type": "bert",\n"hidden_size": }')
     with pytest.raises(UserError, match="config.json:3: is not JSON"):
         checkpoints.load_encoder(tmp_path)
+
+
+def test_safetensors_come_first_where_formats_share_a_folder(write, state, monkeypatch):
+    folder = write(state)
+    (folder / "bert_config.json").write_text("{}")
+    (folder / "bert_model.ckpt.index").write_text("")
+    monkeypatch.chdir(folder)
+
+    assert checkpoints.open_checkpoint(".").format == "huggingface"
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="bert_config.json: missing vocab_size"):
+        checkpoints.open_checkpoint(".")

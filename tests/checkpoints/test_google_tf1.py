@@ -299,6 +299,14 @@ def test_one_of_several_checkpoints_must_be_named(small):
     assert checkpoints.load_encoder(folder / "model.ckpt-20").add_pooler
 
 
+def test_object_checkpoints_are_named_as_such(small):
+    folder, _ = small
+    prefix = folder / "garden.ckpt"
+    tf.train.Checkpoint(encoder=tf.Variable(1.0)).write(str(prefix))
+
+    assert_refused(prefix, "garden.ckpt: is a TensorFlow 2 object checkpoint")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
