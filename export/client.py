@@ -80,7 +80,8 @@ class Client:
 
         Args:
             inputs: input name to an array or a nested list. Lists of whole numbers become
-                int32, of other numbers float32; pass an array for any other type.
+                int32, of other numbers float32, and an empty list holds strings; pass an array
+                for any other type.
             signature_name: "" means serving_default.
             version: None means the newest.
             output_filter: the outputs to return; all by default.
@@ -192,6 +193,8 @@ def _spec(name: str, signature_name: str, version: int | None) -> model_pb2.Mode
 def _as_input(value: Any) -> np.ndarray:
     array = tensors.as_array(value)
     if not isinstance(value, np.ndarray | np.generic | tf.Tensor):
+        if not array.size:
+            return array.astype(object)
         if array.dtype == np.int64:
             return array.astype(np.int32)
         if array.dtype == np.float64:

@@ -152,8 +152,8 @@ def test_a_run_releases_the_interpreter(session: CppSession) -> None:
     ended = time.perf_counter()
     done.set()
     ticker.join()
-    inside = [at for at in ticks if started < at < ended]
-    assert len(inside) >= 0.2 * (ended - started) / 0.005
+    # With the interpreter held, the ticker could not run between the two times at all.
+    assert sum(started < at < ended for at in ticks) >= 3
 
 
 def test_close_waits_for_runs_and_ends_the_session(toys: dict[int, pathlib.Path]) -> None:

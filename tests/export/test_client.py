@@ -31,6 +31,10 @@ def test_predict(client: Client) -> None:
     assert answer["ids"].dtype == np.int64
 
 
+def test_predict_nothing(client: Client) -> None:
+    assert client.predict("toy", {"text": []})["scores"].shape == (0, 2)
+
+
 def test_predict_options(client: Client) -> None:
     answer = client.predict(
         "toy", {"text": ["ab"], "scale": 2.0}, signature_name="two_inputs", version=1

@@ -291,7 +291,7 @@ def test_sigterm_drains_a_real_process(toys: dict[int, pathlib.Path]) -> None:
         with Client(f"127.0.0.1:{port}") as client:
             assert bias(client) == 20.0
             request = client._prediction.Predict.future(slow_request())
-            time.sleep(0.2)
+            time.sleep(0.5)
             process.send_signal(signal.SIGTERM)
             assert request.result(60).outputs["bias"].float_val[0] == 20.0
         _, errors = process.communicate(timeout=60)
@@ -309,5 +309,5 @@ def slow_request() -> object:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "toy"
     request.model_spec.signature_name = "slow"
-    request.inputs["text"].CopyFrom(tf.make_tensor_proto(["a"]))
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto(["a"] * 4))
     return request
