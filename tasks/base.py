@@ -172,7 +172,7 @@ class BertTask(keras.Model):
                 "the dataset's size is unknown, so warm-up and decay cannot be laid out: "
                 "give steps_per_epoch, or dataset.apply(tf.data.experimental.assert_cardinality)"
             )
-        done = int(tf.get_static_value(self.optimizer.iterations.value) or 0)
+        done = int(keras.ops.convert_to_numpy(self.optimizer.iterations.value))
         schedule.resolve(done + steps * epochs)
         # The schedule's constants are part of the compiled step.
         self.train_function = None

@@ -44,7 +44,7 @@ class EncodedExamples:
         """
         starts, ends = self.splits[indices], self.splits[np.asarray(indices) + 1]
         lengths = ends - starts
-        width = pad_to or int(lengths.max(initial=0))
+        width = pad_to or int(lengths.max(initial=1))
         columns = np.arange(width)
         real = columns < lengths[:, None]
         token_ids = np.zeros(real.shape, np.int32)

@@ -155,7 +155,8 @@ class BertEncoder(keras.Model):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> dict[str, Any]:
-        token_ids = ops.cast(features["token_ids"], "int32")
+        features = {name: ops.cast(value, "int32") for name, value in features.items()}
+        token_ids = features["token_ids"]
         batch, length = ops.shape(token_ids)
         segment_ids = features.get("segment_ids")
         if segment_ids is None:
@@ -187,7 +188,7 @@ class BertEncoder(keras.Model):
 
     def _dropout_seed(self, features: Mapping[str, Tensor]) -> Tensor:
         seed = features.get("dropout_seed")
-        return ops.cast(self.seed_generator.next() if seed is None else seed, "int32")
+        return ops.cast(self.seed_generator.next(), "int32") if seed is None else seed
 
     def _run_block(
         self,

@@ -1,0 +1,245 @@
+"""TextClassifier as a Keras user meets it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bert_keras.errors import UserError
+from bert_keras.tasks import TextClassifier
+from tests import small
+
+
+def _dataset(count=64, seed=0, batch=16, labels_as="strings", pairs=False) -> tf.data.Dataset:
+    texts, labels = small.sentences(count, seed)
+    if labels_as == "numbers":
+        labels = [small.LABELS.index(label) for label in labels]
+    inputs = (texts, texts[::-1]) if pairs else texts
+    return tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(batch)
+
+
+def test_fit_on_strings_learns_and_predict_says_so():
+    classifier = small.classifier(dropout=0.0)
+    classifier.compile(learning_rate=3e-3)
+    history = classifier.fit(
+        _dataset(256), validation_data=_dataset(64, seed=1), epochs=4, verbose=0
+    )
+    assert history.history["val_accuracy"][-1] > 0.95
+    found = classifier.predict(["the film was great", "awful plot"])
+    assert [answer.label for answer in found] == ["positive", "negative"]
+    for answer in found:
+        assert answer.score == max(answer.scores.values()) > 0.8
+        assert sum(answer.scores.values()) == pytest.approx(1)
+    texts, labels = small.sentences(64, seed=1)
+    accuracy = classifier.evaluate(_dataset(64, seed=1), verbose=0, return_dict=True)["accuracy"]
+    right = [a.label == b for a, b in zip(classifier.predict(texts), labels, strict=True)]
+    assert accuracy == pytest.approx(np.mean(right))
+
+
+def test_fit_under_mirrored_strategy_equals_one_device(two_replicas):
+    def weights(strategy):
+        with strategy.scope():
+            classifier = small.classifier(dropout=0.0)
+            classifier.compile(learning_rate=1e-3)
+        logs = classifier.fit(_dataset(48, batch=16), epochs=2, shuffle=False, verbose=0).history
+        return logs, [np.asarray(tf.convert_to_tensor(w.value)) for w in classifier.weights]
+
+    logs, alone = weights(tf.distribute.get_strategy())
+    mirrored_logs, mirrored = weights(two_replicas)
+    assert max(np.abs(a - b).max() for a, b in zip(alone, mirrored, strict=True)) < 1e-5
+    np.testing.assert_allclose(mirrored_logs["loss"], logs["loss"], rtol=1e-5)
+    np.testing.assert_allclose(mirrored_logs["accuracy"], logs["accuracy"])
+
+
+def test_the_same_seed_gives_the_same_run():
+    def run(seed):
+        classifier = small.classifier(seed=seed)
+        classifier.compile()
+        classifier.fit(*small.sentences(32), batch_size=8, epochs=2, verbose=0)
+        return np.concatenate([np.ravel(w.value) for w in classifier.weights])
+
+    first = run(5)
+    np.testing.assert_array_equal(first, run(5))
+    assert np.abs(first - run(6)).max() > 1e-6
+
+
+def test_the_recipe_is_laid_out_over_the_run():
+    classifier = small.classifier()
+    classifier.compile(learning_rate=1e-3, warmup_ratio=0.5)
+    classifier.fit(_dataset(64, batch=16), epochs=2, verbose=0)
+    schedule = classifier.optimizer._learning_rate
+    assert schedule.total_steps == 8
+    assert float(schedule(4)) == pytest.approx(1e-3) and float(schedule(8)) == 0
+    unknown = _dataset(32).filter(lambda *_: True)
+    with pytest.raises(ValueError, match="give steps_per_epoch"):
+        classifier.fit(unknown, verbose=0)
+    classifier.fit(unknown, steps_per_epoch=2, verbose=0)
+    assert schedule.total_steps == 10
+
+
+def test_labels_as_strings_as_numbers_and_from_the_data():
+    expected = small.classifier(dropout=0.0)
+    expected.compile()
+    expected.fit(_dataset(), verbose=0)
+    for labels_as, labels in (("numbers", small.LABELS), ("strings", None), ("numbers", None)):
+        classifier = small.classifier(dropout=0.0, labels=labels)
+        if labels is None:
+            # The head is made in fit; the same initial weights make the runs comparable.
+            classifier.set_labels([0, 1] if labels_as == "numbers" else small.LABELS)
+            classifier.classifier.kernel.assign(small.classifier().classifier.kernel)
+        classifier.compile()
+        classifier.fit(_dataset(labels_as=labels_as), verbose=0)
+        np.testing.assert_array_equal(
+            classifier.classifier.kernel.value, expected.classifier.kernel.value
+        )
+
+
+def test_fit_finds_the_sorted_labels():
+    classifier = small.classifier(labels=None)
+    classifier.compile()
+    classifier.fit(_dataset(), verbose=0)
+    assert classifier.labels == ["negative", "positive"]
+    numbers = small.classifier(labels=None)
+    numbers.compile()
+    numbers.fit(["a", "film", "plot"], [7, 3, 5], verbose=0)
+    assert numbers.labels == [3, 5, 7]
+    assert numbers.predict(["a"])[0].label in (3, 5, 7)
+
+
+def test_an_unknown_label_stops_fit():
+    classifier = small.classifier()
+    classifier.compile()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a label is not one of"):
+        classifier.fit(["a", "film"], ["positive", "neutral"], verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a label is not one of"):
+        classifier.fit(["a", "film"], [1, 2], verbose=0)
+
+
+@pytest.mark.parametrize("labels", [["one"], ["a", "a"], [1, 1]])
+def test_labels_must_be_at_least_two_and_different(labels):
+    with pytest.raises(ValueError, match="at least two different labels"):
+        small.classifier(labels=labels)
+
+
+def test_pairs_in_every_form_give_the_same_answers():
+    classifier = small.classifier()
+    texts, others = ["a good film", "the plot"], ["it was bad", "it is"]
+    first = classifier.predict((texts, others))
+    second = classifier.predict({"text": np.array(texts), "text_pair": tf.constant(others)})
+    assert first == second
+    assert first != classifier.predict(texts)
+    classifier.compile()
+    classifier.fit(_dataset(pairs=True), verbose=0)
+    assert classifier.pairs
+
+
+def test_unbatched_datasets_and_sample_weights():
+    texts, labels = small.sentences(16)
+    weights = np.linspace(0, 1, 16).astype(np.float32)
+    classifier = small.classifier(dropout=0.0)
+    classifier.compile()
+    single = tf.data.Dataset.from_tensor_slices((texts, labels, weights))
+    loss = classifier.evaluate(single, batch_size=5, verbose=0, return_dict=True)["loss"]
+    logits = classifier.raw_outputs(classifier.encode(texts))
+    ids = np.asarray([small.LABELS.index(label) for label in labels])
+    losses = np.log(np.exp(logits).sum(-1)) - logits[np.arange(16), ids]
+    assert loss == pytest.approx((losses * weights).sum() / weights.sum(), rel=1e-5)
+    metrics = classifier.metrics_of(logits, ids)
+    assert metrics["loss"] == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def test_predict_keeps_the_order_and_takes_odd_inputs():
+    classifier = small.classifier()
+    texts = ["a", "", "the film was a plot and actors", "苹果 😀", "x" * 5000, "not good"]
+    together = classifier.predict(texts, batch_size=2)
+    for text, answer in zip(texts, together, strict=True):
+        alone = classifier.predict([text])[0]
+        assert alone.scores == pytest.approx(answer.scores, abs=1e-6)
+    assert classifier.predict([]) == []
+    with pytest.raises(ValueError, match="expected strings, received 3"):
+        classifier.predict(["a", 3])
+    with pytest.raises(ValueError, match="1 texts but 2 second texts"):
+        classifier.predict((["a"], ["b", "c"]))
+
+
+def test_a_packed_batch_gives_the_logits_of_its_examples():
+    classifier = small.classifier()
+    plain = {
+        "token_ids": np.array([[2, 5, 3, 0], [2, 6, 7, 3]], np.int32),
+        "padding_mask": np.array([[1, 1, 1, 0], [1, 1, 1, 1]], np.int32),
+    }
+    packed = {
+        "token_ids": np.array([[2, 5, 3, 2, 6, 7, 3, 0]], np.int32),
+        "padding_mask": np.array([[1, 1, 1, 1, 1, 1, 1, 0]], np.int32),
+        "position_ids": np.array([[0, 1, 2, 0, 1, 2, 3, 0]], np.int32),
+        "sequence_ids": np.array([[1, 1, 1, 2, 2, 2, 2, 0]], np.int32),
+        "cls_positions": np.array([[0, 3, -1]], np.int32),
+    }
+    logits = classifier(packed)
+    assert logits.shape == (1, 3, 2)
+    np.testing.assert_allclose(logits[0, :2], classifier(plain), atol=1e-6)
+    labels, weights = np.array([[1, 0, 0]]), np.array([[1.0, 1.0, 0.0]])
+    term = classifier.loss_terms(logits, labels, weights).terms["loss"]
+    expected = classifier.loss_terms(classifier(plain), np.array([1, 0]), None).terms["loss"]
+    assert float(term.mean()) == pytest.approx(float(expected.mean()), rel=1e-5)
+
+
+def test_keras_file_keeps_everything(tmp_path):
+    classifier = small.classifier()
+    classifier.compile(learning_rate=1e-3, weight_decay=0.1, clip_norm=0.7)
+    classifier.fit(_dataset(), verbose=0)
+    path = tmp_path / "classifier.keras"
+    classifier.save(path)
+    reloaded = keras.models.load_model(path)
+    texts = ["a good film", "bad"]
+    assert reloaded.predict(texts) == classifier.predict(texts)
+    assert reloaded.labels == classifier.labels
+    optimizer = reloaded.optimizer
+    assert optimizer.clip_norm == 0.7 and not optimizer.decays("layer_norm/gamma")
+    for model in (classifier, reloaded):
+        model.fit(_dataset(seed=2), verbose=0)
+    for one, two in zip(classifier.weights, reloaded.weights, strict=True):
+        np.testing.assert_allclose(one.value, two.value, atol=1e-7)
+
+
+def test_model_directory_round_trip(tmp_path):
+    classifier = small.classifier(labels=["no", "yes", "unsure"], max_length=9)
+    classifier.save_pretrained(tmp_path / "model")
+    reloaded = TextClassifier.from_pretrained(tmp_path / "model")
+    assert reloaded.predict(["a good film"]) == classifier.predict(["a good film"])
+    assert reloaded.labels == ["no", "yes", "unsure"] and reloaded.max_length == 9
+    other = TextClassifier.from_pretrained(tmp_path / "model", labels=["x", "y"])
+    assert other.classifier.kernel.shape == (32, 2)
+
+
+def test_lora_is_merged_in_a_model_directory(tmp_path):
+    classifier = small.classifier(dropout=0.0)
+    classifier.encoder.enable_lora(2)
+    classifier.compile(learning_rate=1e-2)
+    before = classifier.encoder.embeddings.word_embeddings.numpy()
+    classifier.fit(_dataset(), epochs=2, verbose=0)
+    np.testing.assert_array_equal(before, classifier.encoder.embeddings.word_embeddings.numpy())
+    classifier.save_pretrained(tmp_path / "model")
+    reloaded = TextClassifier.from_pretrained(tmp_path / "model")
+    for got, want in zip(
+        reloaded.predict(["a good film"]), classifier.predict(["a good film"]), strict=True
+    ):
+        assert got.scores == pytest.approx(want.scores, abs=1e-5)
+
+
+def test_a_head_of_another_kind_is_refused(tmp_path):
+    classifier = small.classifier()
+    classifier.save_pretrained(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace("single_label", "multi_label"))
+    with pytest.raises(UserError, match="problem_type is 'multi_label_classification'"):
+        TextClassifier.from_pretrained(tmp_path)
+
+
+def test_arguments_that_cannot_work():
+    with pytest.raises(ValueError, match="max_length is 64, the encoder has 32 positions"):
+        small.classifier(max_length=64)
+    with pytest.raises(ValueError, match="needs an encoder with a pooler"):
+        TextClassifier(small.encoder(add_pooler=False), small.tokenizer(), max_length=8)

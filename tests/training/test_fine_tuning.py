@@ -1,0 +1,162 @@
+"""The fine-tuning loop: exact resuming, the best epoch, early stopping, claimed folders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bert_keras.errors import UserError
+from bert_keras.training.fine_tuning import (
+    FineTuner,
+    FineTuningSettings,
+    LabelledExamples,
+    claim_directory,
+)
+from tests import small
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the loop may catch it or tidy up."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deterministic():
+    tf.config.experimental.enable_op_determinism()
+
+
+def _tuner(folder, settings, scores=None, strategy=None) -> FineTuner:
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        task = small.classifier(dropout=0.1)
+    texts, labels = small.sentences(50, seed=5)
+    ids = np.asarray([small.LABELS.index(label) for label in labels], np.int32)
+    train = LabelledExamples(task.encode(texts), ids)
+    dev = task.encode(small.sentences(20, seed=6)[0])
+
+    def evaluate():
+        task.raw_outputs(dev)
+        return {"accuracy": scores[tuner.progress.epoch - 1], "loss": 0.0}
+
+    tuner = FineTuner(
+        task, train, evaluate if scores else None, folder, settings, strategy, say=lambda _: None
+    )
+    return tuner
+
+
+def _weights(tuner: FineTuner) -> list[np.ndarray]:
+    return [np.asarray(tf.convert_to_tensor(weight.value)) for weight in tuner.task.weights]
+
+
+SETTINGS = FineTuningSettings(epochs=3, batch_size=8, learning_rate=1e-3, checkpoint_every=2)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    tuner = _tuner(tmp_path_factory.mktemp("unbroken"), SETTINGS, scores=[0.5, 0.9, 0.7])
+    progress = tuner.run()
+    return _weights(tuner), progress
+
+
+def _run_until_killed(tuner: FineTuner, step: int) -> None:
+    """Runs, and dies before the given update (counted from the start of this process)."""
+    function, count = tuner._step_function, iter(range(10**6))
+
+    def dying(iterator):
+        if next(count) == step:
+            raise Killed
+        return function(iterator)
+
+    tuner._step_function = dying
+    with pytest.raises(Killed):
+        tuner.run()
+
+
+# 7 updates an epoch: in the first, right after a checkpoint, at an epoch's end, twice.
+@pytest.mark.parametrize("kills", [[1], [2], [7], [9, 3], [16, 4]])
+def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, unbroken, kills):
+    for step in kills:
+        _run_until_killed(_tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7]), step)
+    tuner = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
+    progress = tuner.run()
+    expected, unbroken_progress = unbroken
+    for got, want in zip(_weights(tuner), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert progress.history == unbroken_progress.history
+    assert progress.best_epoch == 2
+
+
+def test_killed_while_the_best_weights_are_written(tmp_path, unbroken, monkeypatch):
+    tuner = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
+    write, calls = tuner._best.write, []
+
+    def dying(path):
+        calls.append(path)
+        if len(calls) == 2:
+            for file in (tmp_path / "best").iterdir():
+                file.write_bytes(b"torn")
+            raise Killed
+        return write(path)
+
+    monkeypatch.setattr(tuner._best, "write", dying)
+    with pytest.raises(Killed):
+        tuner.run()
+    again = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
+    again.run()
+    for got, want in zip(_weights(again), unbroken[0], strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, unbroken):
+    _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7]).run()
+    again = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
+    _never = again._step_function = lambda iterator: pytest.fail("trained again")
+    assert again.run().finished
+    for got, want in zip(_weights(again), unbroken[0], strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_without_dev_data_the_last_weights_stay(tmp_path, unbroken):
+    tuner = _tuner(tmp_path, SETTINGS)
+    assert tuner.run().best_epoch == 0
+    same = [np.array_equal(a, b) for a, b in zip(_weights(tuner), unbroken[0], strict=True)]
+    assert not all(same)
+
+
+def test_early_stopping(tmp_path):
+    settings = FineTuningSettings(epochs=9, batch_size=25, patience=2)
+    progress = _tuner(tmp_path, settings, scores=[0.5, 0.6, 0.6, 0.6, 0.9]).run()
+    assert progress.epoch == 4 and progress.best_epoch == 2
+
+
+def test_another_seed_gives_other_weights(tmp_path, unbroken):
+    tuner = _tuner(tmp_path, FineTuningSettings(epochs=1, batch_size=8, seed=1))
+    tuner.run()
+    assert not np.array_equal(_weights(tuner)[0], unbroken[0][0])
+
+
+def test_it_learns_on_two_replicas_too(tmp_path, two_replicas):
+    settings = FineTuningSettings(epochs=4, batch_size=8, learning_rate=3e-3)
+    tuner = _tuner(tmp_path, settings, strategy=two_replicas)
+    progress = tuner.run()
+    losses = [row["train_loss"] for row in progress.history]
+    assert losses[-1] < 0.4 < losses[0]
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+    tuner = _tuner(tmp_path, SETTINGS)
+    tuner.run()
+    before = sorted((tmp_path / "checkpoints").iterdir())
+    broken = _tuner(tmp_path / "broken", SETTINGS)
+    broken.task.classifier.bias.assign([np.nan, 0.0])
+    with pytest.raises(FloatingPointError, match="loss is nan at epoch 1, step 1"):
+        broken.run()
+    assert sorted((tmp_path / "checkpoints").iterdir()) == before
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    run = {"learning_rate": 1e-3, "labels": ["a", "b"]}
+    claim_directory(tmp_path / "out", run)
+    claim_directory(tmp_path / "out", run)
+    with pytest.raises(UserError, match=r"learning_rate=0.001, received 0.01; choose another"):
+        claim_directory(tmp_path / "out", {**run, "learning_rate": 1e-2})
