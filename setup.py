@@ -34,8 +34,9 @@ setup(
         "numpy",
         "safetensors",
         "tokenizers",
-        # tf-models-official brings it too.
+        # tf-models-official brings these too.
         "scikit-learn",
+        "scipy",
     ],
     extras_require={
         "serving": _SERVING,
