@@ -1,0 +1,204 @@
+"""The verbs on classification, through the command line's entry point."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from bert_keras import cli
+from tests import small
+
+RECIPE = (
+    "--init=size:L-1_H-64",
+    "--epochs=3",
+    "--learning_rate=3e-3",
+    "--batch_size=16",
+    "--seq_length=16",
+)
+
+
+def _files(folder: pathlib.Path) -> list[str]:
+    vocabulary = folder / "vocab.txt"
+    vocabulary.write_text("\n".join(small.VOCABULARY) + "\n", encoding="utf-8")
+    small.write_tsv(folder / "train.tsv", 256, seed=1)
+    small.write_tsv(folder / "dev.tsv", 64, seed=2)
+    return [f"--vocab={vocabulary}", f"--train={folder}/train.tsv", f"--dev={folder}/dev.tsv"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finetune")
+    arguments = [*RECIPE, *_files(folder), f"--output_dir={folder}/out"]
+    assert cli.main(["finetune", *arguments]) == 0
+    return folder
+
+
+def _lines(path: pathlib.Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_finetune_leaves_model_metrics_and_predictions(trained):
+    metrics = json.loads((trained / "out" / "metrics.json").read_text())
+    assert metrics["accuracy"] > 0.9
+    assert metrics["examples"] == 64 and metrics["train_examples"] == 256
+    assert [row["epoch"] for row in metrics["history"]] == [1, 2, 3]
+    best = max(row["dev_accuracy"] for row in metrics["history"])
+    assert metrics["accuracy"] == best
+    rows = _lines(trained / "out" / "predictions.jsonl")
+    right = np.mean([row["label"] == row["prediction"] for row in rows])
+    assert right == metrics["accuracy"]
+    assert rows[0]["text"] == small.sentences(64, seed=2)[0][0]
+    names = {path.name for path in (trained / "out" / "model").iterdir()}
+    assert names >= {"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"}
+
+
+def test_evaluate_prints_the_same_metrics(trained, capsys):
+    arguments = [f"--model={trained}/out/model", f"--data={trained}/dev.tsv"]
+    assert cli.main(["evaluate", *arguments]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    metrics = json.loads((trained / "out" / "metrics.json").read_text())
+    for name in ("accuracy", "f1", "matthews_correlation", "examples"):
+        assert printed[name] == metrics[name]
+    assert printed["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+
+
+def test_predict_from_the_model_and_from_a_server_agree(trained, capsys):
+    texts = ["the film was great", "awful", "it is 苹果", ""]
+    (trained / "texts.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8"
+    )
+    common = [f"--input={trained}/texts.jsonl", "--batch_size=3"]
+    assert cli.main(["predict", f"--model={trained}/out/model", *common]) == 0
+    from_model = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["text"] for row in from_model] == texts
+    assert [row["label"] for row in from_model[:2]] == ["positive", "negative"]
+
+    servable = trained / "serving" / "film" / "1"
+    assert cli.main(["export", f"--model={trained}/out/model", f"--output={servable}"]) == 0
+    assert "bert-keras serve --model_name=film" in capsys.readouterr().out
+    from bert_keras.export.server import ModelServer
+
+    server = ModelServer({"film": str(servable.parent)})
+    port = server.start()
+    try:
+        output = trained / "answers.jsonl"
+        remote = [f"--server=localhost:{port}", "--model_name=film", f"--output={output}"]
+        assert cli.main(["predict", *remote, *common]) == 0
+    finally:
+        server.stop(0)
+    for got, want in zip(_lines(output), from_model, strict=True):
+        assert got["label"] == want["label"]
+        assert got["scores"] == pytest.approx(want["scores"], abs=1e-5)
+
+
+def test_a_finished_run_is_not_repeated_and_another_is_refused(trained, capsys):
+    arguments = [*RECIPE, *_files(trained), f"--output_dir={trained}/out"]
+    before = load_file(trained / "out" / "model" / "model.safetensors")
+    assert cli.main(["finetune", *arguments]) == 0
+    assert "epoch 1 of" not in capsys.readouterr().out
+    after = load_file(trained / "out" / "model" / "model.safetensors")
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert cli.main(["finetune", *arguments, "--seed=9"]) == 2
+    assert "seed=0, received 9; choose another directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "content", "message"),
+    [
+        ({}, b"text\tlabel\n", "train.tsv"),
+        ({}, b"", "train.tsv"),
+        ({}, b"words\tlabel\na\t1\n", "words"),
+        ({}, b"text\tlabel\na\t\xff\n", "train.tsv:2"),
+        ({}, b"text\tlabel\na\n", "train.tsv:2"),
+        ({}, b"text\tlabel\na\tx\nb\tx\n", "at least two"),
+        ({"--labels": "negative,positive"}, b"text\tlabel\na\tneutral\n", "'neutral'"),
+        ({"--init": "size:huge"}, None, "--init=size:huge"),
+        ({"--init": "nowhere"}, None, "--init=nowhere"),
+        ({"--vocab": "nowhere.txt"}, None, "nowhere.txt"),
+        ({"--train": "nowhere.tsv"}, None, "nowhere.tsv"),
+        ({"--batch_size": "0"}, None, "--batch_size=0"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_two(tmp_path, capsys, change, content, message):
+    arguments = [*RECIPE, *_files(tmp_path), f"--output_dir={tmp_path}/out"]
+    if content is not None:
+        (tmp_path / "train.tsv").write_bytes(content)
+    arguments += [f"{flag}={value}" for flag, value in change.items()]
+    assert cli.main(["finetune", *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("bert-keras finetune: error: ")
+    assert message in error
+
+
+def test_a_dev_file_with_a_new_label_is_refused_with_its_line(tmp_path, capsys):
+    arguments = [*RECIPE, *_files(tmp_path), f"--output_dir={tmp_path}/out"]
+    (tmp_path / "dev.tsv").write_text("text\tlabel\na\tnegative\nb\tneutral\n")
+    assert cli.main(["finetune", *arguments]) == 2
+    assert "dev.tsv:3: unknown label 'neutral'" in capsys.readouterr().err
+
+
+def test_damaged_models_are_refused(trained, tmp_path, capsys):
+    for name, damage, message in (
+        ("model.safetensors", lambda data: data[: len(data) // 2], "model.safetensors"),
+        ("vocab.txt", lambda data: data + b"more\nwords\n", "vocab"),
+        ("config.json", lambda data: data[:-5], "config.json"),
+    ):
+        model = tmp_path / name / "model"
+        model.mkdir(parents=True)
+        for file in (trained / "out" / "model").iterdir():
+            (model / file.name).write_bytes(file.read_bytes())
+        (model / name).write_bytes(damage((model / name).read_bytes()))
+        arguments = [f"--model={model}", f"--data={trained}/dev.tsv"]
+        assert cli.main(["evaluate", *arguments]) == 2
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert error.startswith("bert-keras evaluate: error: ") and message in error
+
+
+def test_a_model_without_a_head_is_refused(minilm, trained, capsys):
+    arguments = [f"--model={minilm}", f"--data={trained}/dev.tsv"]
+    assert cli.main(["evaluate", *arguments]) == 2
+    assert "has no classifier (architecture: BertModel)" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_sigkill_at_random_moments_ends_with_bitwise_the_same_model(tmp_path, precision):
+    files = [*RECIPE, *_files(tmp_path), f"--precision={precision}", "--checkpoint_every=3"]
+
+    def start(output: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "bert_keras", "finetune", *files]
+        return subprocess.Popen(
+            [*command, f"--output_dir={tmp_path}/{output}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    started = time.monotonic()
+    assert start("unbroken").wait() == 0
+    seconds = time.monotonic() - started
+    random = np.random.default_rng(0)
+    for _ in range(6):
+        process = start("killed")
+        try:
+            process.wait(random.uniform(0.3, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert start("killed").wait() == 0
+    expected, got = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("unbroken", "killed")
+    )
+    for name, value in expected.items():
+        np.testing.assert_array_equal(got[name], value, err_msg=name)
+    metrics = [
+        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("unbroken", "killed")
+    ]
+    assert metrics[0]["history"] == metrics[1]["history"]
