@@ -11,19 +11,22 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def replacing_files(directory: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """Yields an empty folder beside `directory`; what is written there moves in at the end.
+    """Yields an empty folder; what is written there moves to `directory` at the end.
 
     A new directory appears in one step. In one that exists, files of the same name are
     replaced one by one, each in one step, and the others stay. When the block raises or the
     process is killed inside it, `directory` is as before.
     """
     target = pathlib.Path(os.path.abspath(directory))
-    staging = target.parent / f".{target.name}.partial"
+    exists = target.exists()
+    # Inside one that exists: it may be a mount point or a link to another file system, from
+    # where files could not be moved in one step.
+    staging = target / ".partial" if exists else target.parent / f".{target.name}.partial"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
         yield staging
-        if not target.exists():
+        if not exists:
             staging.rename(target)
             return
         for path in sorted(staging.rglob("*")):

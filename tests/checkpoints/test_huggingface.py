@@ -198,6 +198,18 @@ def test_missing_and_unexpected_tensors_are_named(write, state):
     assert "1 unexpected tensor: encoder.layer.2.output.dense.bias" in message
 
 
+def test_half_a_pooler_or_head_is_not_taken_for_none(write, state):
+    broken = without(state, "bert.pooler.dense.bias", "cls.predictions.transform.dense.weight")
+    checkpoint = checkpoints.open_checkpoint(write(broken))
+
+    with pytest.raises(UserError, match="1 missing tensor: pooler.dense.bias"):
+        checkpoint.encoder()
+    assert checkpoint.has_head("masked_lm")
+    with pytest.raises(UserError, match="missing tensor: cls.predictions.transform.dense.weight"):
+        checkpoint.head("masked_lm")
+    checkpoint.encoder(add_pooler=False)
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "expected"),
     [
