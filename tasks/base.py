@@ -145,8 +145,8 @@ class BertTask(keras.Model):
         if validation_data is not None:
             if not isinstance(validation_data, tuple):
                 validation_data = (validation_data,)
-            parts = (*validation_data, None, None)[:3]
-            validation_data = self._feature_dataset(*parts, batch_size, shuffle=False)
+            val_x, val_y, val_weight = (*validation_data, None, None)[:3]
+            validation_data = self._feature_dataset(val_x, val_y, val_weight, batch_size, False)
         return super().fit(
             dataset,
             epochs=epochs,

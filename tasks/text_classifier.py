@@ -43,7 +43,8 @@ def _stored_labels(checkpoint: checkpoints.Checkpoint) -> list[Label] | None:
     if kind != "single_label_classification":
         raise UserError(f"{checkpoint.source}: problem_type is {kind!r}, expected a classifier's")
     own = checkpoint.settings.get("bert_keras", {}).get("labels")
-    return own or checkpoints.labels_of(checkpoint.settings, checkpoint.source)
+    labels = own or checkpoints.labels_of(checkpoint.settings, checkpoint.source)
+    return None if labels is None else list(labels)
 
 
 def _same_classes(stored: Sequence[Label], labels: Sequence[Label]) -> bool:
@@ -94,9 +95,20 @@ class TextClassifier(BertTask):
             dtype=self.dtype_policy,
         )
         self.pairs = pairs
-        self.labels: list[Label] | None = None
+        self._labels: tuple[Label, ...] | None = None
         if labels is not None:
             self.set_labels(labels)
+
+    @property
+    def labels(self) -> list[Label]:
+        """The classes in the order of the logits.
+
+        Raises:
+            ValueError: they are not set yet.
+        """
+        if self._labels is None:
+            raise ValueError("the labels are not set: give labels=, or call fit first")
+        return list(self._labels)
 
     @classmethod
     def from_pretrained(
@@ -155,13 +167,13 @@ class TextClassifier(BertTask):
             ValueError: fewer than two labels, a label twice, or other labels are set already.
         """
         labels = [label if isinstance(label, str) else int(label) for label in labels]
-        if self.labels is not None and labels != self.labels:
-            raise ValueError(f"the labels are {self.labels} already, received {labels}")
-        if self.labels is not None:
+        if self._labels is not None:
+            if labels != self.labels:
+                raise ValueError(f"the labels are {self.labels} already, received {labels}")
             return
         if len(labels) < 2 or len(set(labels)) < len(labels):
             raise ValueError(f"expected at least two different labels, received {labels}")
-        self.labels = labels
+        self._labels = tuple(labels)
         self.classifier.width = len(labels)
         self.classifier.build(self.encoder.config.hidden_size)
         self.built = True
@@ -200,13 +212,11 @@ class TextClassifier(BertTask):
         Whole numbers are indices where the classes are strings, and are looked up among the
         classes where these are numbers. A label that is not a class is an error.
         """
-        if not self.labels:
-            raise ValueError("the labels are not set")
-        if labels.dtype != tf.string and isinstance(self.labels[0], str):
+        classes = self.labels
+        if labels.dtype != tf.string and isinstance(classes[0], str):
             indices = tf.cast(labels, tf.int32)
-            known = (indices >= 0) & (indices < len(self.labels))
+            known = (indices >= 0) & (indices < len(classes))
         else:
-            classes = self.labels
             if labels.dtype == tf.string:
                 classes = [str(label) for label in classes]
             matches = tf.equal(labels[..., None], tf.constant(classes, labels.dtype))
@@ -221,7 +231,7 @@ class TextClassifier(BertTask):
         if isinstance(x, tf.data.Dataset):
             inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
         self.pairs = self.pairs or has_pairs(inputs)
-        if self.labels is not None:
+        if self._labels is not None:
             return
         if isinstance(x, tf.data.Dataset):
             batches = [element[1] for element in x.as_numpy_iterator()]
@@ -246,10 +256,10 @@ class TextClassifier(BertTask):
 
     def answers(self, logits: np.ndarray) -> list[Classification]:
         """Logits `[N, classes]` as labels with their probabilities."""
-        answers = []
+        answers, labels = [], self.labels
         for scores in ops.convert_to_numpy(ops.softmax(logits, axis=-1)):
-            named = dict(zip(self.labels, scores.tolist(), strict=True))
-            best = self.labels[int(np.argmax(scores))]
+            named = dict(zip(labels, scores.tolist(), strict=True))
+            best = labels[int(np.argmax(scores))]
             answers.append(Classification(best, named[best], named))
         return answers
 
@@ -286,7 +296,7 @@ class TextClassifier(BertTask):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "labels": self.labels, "pairs": self.pairs}
+        return {**super().get_config(), "labels": self._labels, "pairs": self.pairs}
 
     def write_assets(self, directory: pathlib.Path) -> list[pathlib.Path]:
         """Writes the vocabulary and the labels, one a line, for who uses an exported model."""

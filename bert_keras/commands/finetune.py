@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,6 +14,7 @@ import tensorflow as tf
 from absl import flags
 
 from bert_keras.commands.loading import read_flagged
+from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.examples import Examples
 from bert_keras.errors import UserError
 from bert_keras.tasks import TextClassifier
@@ -30,48 +33,74 @@ from bert_keras.training.strategies import make_strategy
 _WITHOUT_EFFECT = ("output_dir", "checkpoint_every", "tfds_dir", "flagfile", "undefok")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    """Examples with their labels as numbers."""
+
+    examples: Examples
+    ids: np.ndarray
+
+
 def run(values: flags.FlagValues) -> int:
     """Leaves `model/`, `metrics.json` and `predictions.jsonl` under `--output_dir`."""
     output_dir = pathlib.Path(values.output_dir)
-    train = read_flagged(values, values.train, labelled=True)
-    dev = read_flagged(values, values.dev, labelled=True) if values.dev else None
-    labels = values.labels or train.label_set()
-    label_ids = np.asarray(train.label_ids(labels), np.int32)
-    dev_ids = None if dev is None else np.asarray(dev.label_ids(labels), np.int32)
-    if dev is not None and (dev.pairs is None) != (train.pairs is None):
-        raise UserError(f"--dev={values.dev}: has pairs of texts where --train has not, or not")
+    labels, train, dev = _read(values)
     claim_directory(output_dir, _identity(values, train, dev, labels))
-
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(values.seed)
     strategy = make_strategy(values.strategy)
     with strategy.scope():
-        task = _make_task(values, labels, pairs=train.pairs is not None)
-    inputs = task.encode(train.texts, train.pairs)
-    dev_inputs = None if dev is None else task.encode(dev.texts, dev.pairs)
+        task = _make_task(values, labels, pairs=train.examples.pairs is not None)
     _announce(task, train, dev, strategy)
-
-    def evaluate() -> dict[str, float]:
-        return task.metrics_of(task.raw_outputs(dev_inputs), dev_ids)
-
+    score = None if dev is None else _scorer(task, dev)
     tuner = FineTuner(
         task,
-        LabelledExamples(inputs, label_ids),
-        None if dev is None else evaluate,
+        LabelledExamples(_encode(task, train), train.ids),
+        None if score is None else lambda: score()[0],
         output_dir,
         _settings(values),
         strategy,
     )
     progress = tuner.run()
     task.save_pretrained(output_dir / "model")
-    metrics = _summary(progress, len(train))
-    if dev is not None:
-        logits = task.raw_outputs(dev_inputs)
-        metrics = {**task.metrics_of(logits, dev_ids), "examples": len(dev), **metrics}
-        write_json_lines(output_dir / "predictions.jsonl", _predictions(task, dev, logits))
+    metrics = _summary(progress, len(train.ids))
+    if dev is not None and score is not None:
+        scores, logits = score()
+        metrics = {**scores, "examples": len(dev.ids), **metrics}
+        predictions = _predictions(task, dev.examples, logits)
+        write_json_lines(output_dir / "predictions.jsonl", predictions)
     write_json(output_dir / "metrics.json", metrics)
     print(f"model, metrics and predictions are in {output_dir}")
     return 0
+
+
+def _read(values: flags.FlagValues) -> tuple[list[str], _Split, _Split | None]:
+    """The labels, the training examples and those to score, checked against each other."""
+    train = read_flagged(values, values.train, labelled=True)
+    labels = values.labels or train.label_set()
+    train_split = _Split(train, np.asarray(train.label_ids(labels), np.int32))
+    if not values.dev:
+        return labels, train_split, None
+    dev = read_flagged(values, values.dev, labelled=True)
+    if (dev.pairs is None) != (train.pairs is None):
+        kinds = ["single texts", "pairs of texts"][:: 1 if train.pairs is None else -1]
+        raise UserError(f"--dev={values.dev}: has {kinds[1]}, --train={values.train} {kinds[0]}")
+    return labels, train_split, _Split(dev, np.asarray(dev.label_ids(labels), np.int32))
+
+
+def _encode(task: TextClassifier, split: _Split) -> EncodedExamples:
+    return task.encode(split.examples.texts, split.examples.pairs)
+
+
+def _scorer(task: TextClassifier, dev: _Split) -> Callable[[], tuple[dict[str, float], np.ndarray]]:
+    """A function that gives the metrics and the logits of the model as it stands."""
+    inputs = _encode(task, dev)
+
+    def score() -> tuple[dict[str, float], np.ndarray]:
+        logits = task.raw_outputs(inputs)
+        return task.metrics_of(logits, dev.ids), logits
+
+    return score
 
 
 def _settings(values: flags.FlagValues) -> FineTuningSettings:
@@ -119,26 +148,27 @@ def _make_task(values: flags.FlagValues, labels: list[str], pairs: bool) -> Text
 
 
 def _identity(
-    values: flags.FlagValues, train: Examples, dev: Examples | None, labels: list[str]
+    values: flags.FlagValues, train: _Split, dev: _Split | None, labels: list[str]
 ) -> dict[str, Any]:
     """What decides the outcome of a run: flags and data."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
     for name in ("help", "helpfull", "helpshort", "helpxml"):
         run.pop(name, None)
     run["labels"] = labels
-    for name, examples in (("train", train), ("dev", dev)):
-        if examples is not None:
+    for name, split in (("train", train), ("dev", dev)):
+        if split is not None:
+            examples = split.examples
             text = repr((examples.texts, examples.pairs, examples.labels))
             run[f"{name}_sha256"] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     return run
 
 
 def _announce(
-    task: TextClassifier, train: Examples, dev: Examples | None, strategy: tf.distribute.Strategy
+    task: TextClassifier, train: _Split, dev: _Split | None, strategy: tf.distribute.Strategy
 ) -> None:
     weights = sum(int(np.prod(weight.shape)) for weight in task.trainable_weights)
     print(
-        f"{len(train)} training examples, {0 if dev is None else len(dev)} to score; "
+        f"{len(train.ids)} training examples, {0 if dev is None else len(dev.ids)} to score; "
         f"labels: {', '.join(map(str, task.labels))}; {weights / 1e6:.1f} M trainable weights; "
         f"{strategy.num_replicas_in_sync} replica(s)",
         flush=True,
@@ -157,11 +187,11 @@ def _summary(progress: Progress, train_examples: int) -> dict[str, Any]:
 
 
 def _predictions(task: TextClassifier, dev: Examples, logits: np.ndarray) -> list[dict[str, Any]]:
-    rows = []
+    rows, labels = [], dev.labels or []
     for index, answer in enumerate(task.answers(logits)):
         row: dict[str, Any] = {"text": dev.texts[index]}
         if dev.pairs is not None:
             row["text_pair"] = dev.pairs[index]
-        row.update(label=dev.labels[index], prediction=answer.label, score=answer.score)
+        row.update(label=labels[index], prediction=answer.label, score=answer.score)
         rows.append({**row, "scores": answer.scores})
     return rows

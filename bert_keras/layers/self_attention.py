@@ -70,7 +70,8 @@ class SelfAttention(BertLayer):
     def lora_delta(self) -> Tensor:
         """What LoRA adds to the fused kernel, float32 `[hidden, 3 * hidden]`."""
         query, value = (
-            ops.matmul(down, up) * self.lora_scale for down, up in (self.lora_query, self.lora_value)
+            ops.matmul(down, up) * self.lora_scale
+            for down, up in (self.lora_query, self.lora_value)
         )
         return ops.concatenate([query, ops.zeros_like(query), value], axis=1)
 
@@ -105,7 +106,9 @@ class SelfAttention(BertLayer):
         scores = ops.matmul(query, ops.swapaxes(key, 2, 3))
         probabilities = kernels.attention_probabilities(scores, 1.0 / math.sqrt(size), bias)
         attention_seed = None if seed is None else kernels.fold_seed(seed, 0)
-        dropped = kernels.dropout(probabilities, config.attention_probs_dropout_prob, attention_seed)
+        dropped = kernels.dropout(
+            probabilities, config.attention_probs_dropout_prob, attention_seed
+        )
         # [batch, heads, length, size] -> [batch * length, hidden]
         context = ops.transpose(ops.matmul(dropped, value), (0, 2, 1, 3))
         context = ops.reshape(context, (-1, config.hidden_size))

@@ -179,7 +179,7 @@ class BertEncoder(keras.Model):
         sequence = ops.reshape(rows, shape)
         outputs: dict[str, Any] = {"sequence_output": sequence}
         if self.pooler is not None:
-            outputs["pooled_output"] = self._pool(sequence, features)
+            outputs["pooled_output"] = self._pool(self.pooler, sequence, features)
         if output_hidden_states:
             outputs["hidden_states"] = [ops.reshape(state, shape) for state in hidden_states]
         if output_attentions:
@@ -201,21 +201,21 @@ class BertEncoder(keras.Model):
     ) -> tuple[Tensor, Tensor]:
         if not (self.gradient_checkpointing and seed is not None):
             return block(rows, bias, batch=batch, length=length, seed=seed)
-        
+
         def layer(rows: Tensor, bias: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
             return block(rows, bias, batch=batch, length=length, seed=seed)
 
         return kernels.recompute(layer)(rows, bias, seed)
 
-    def _pool(self, sequence: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    def _pool(self, pooler: Pooler, sequence: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         """Pooled output `[batch, hidden]`, or `[batch, per_row, hidden]` of a packed batch."""
         cls_positions = features.get("cls_positions")
         if cls_positions is None:
-            return self.pooler(sequence[:, 0])
+            return pooler(sequence[:, 0])
         # Absent examples (-1) read the row's first token; their weight of 0 discards them.
         first_tokens = kernels.gather_positions(sequence, ops.maximum(cls_positions, 0))
         batch, per_row = ops.shape(cls_positions)
-        pooled = self.pooler(ops.reshape(first_tokens, (-1, self.config.hidden_size)))
+        pooled = pooler(ops.reshape(first_tokens, (-1, self.config.hidden_size)))
         return ops.reshape(pooled, (batch, per_row, self.config.hidden_size))
 
     def get_config(self) -> dict[str, Any]:

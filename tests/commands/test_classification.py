@@ -194,11 +194,13 @@ def test_sigkill_at_random_moments_ends_with_bitwise_the_same_model(tmp_path, pr
             process.wait()
     assert start("killed").wait() == 0
     expected, got = (
-        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("unbroken", "killed")
+        load_file(tmp_path / name / "model" / "model.safetensors")
+        for name in ("unbroken", "killed")
     )
     for name, value in expected.items():
         np.testing.assert_array_equal(got[name], value, err_msg=name)
     metrics = [
-        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("unbroken", "killed")
+        json.loads((tmp_path / name / "metrics.json").read_text())
+        for name in ("unbroken", "killed")
     ]
     assert metrics[0]["history"] == metrics[1]["history"]

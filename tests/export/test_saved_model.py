@@ -45,9 +45,7 @@ def _check(outputs, answers):
     for row, answer in enumerate(answers):
         classes = [name.decode() for name in outputs["classes"][row]]
         assert classes == list(answer.scores)
-        np.testing.assert_allclose(
-            outputs["scores"][row], list(answer.scores.values()), atol=1e-5
-        )
+        np.testing.assert_allclose(outputs["scores"][row], list(answer.scores.values()), atol=1e-5)
         if "label" in outputs:
             assert outputs["label"][row].decode() == answer.label
 
@@ -64,9 +62,7 @@ def _examples(**columns) -> list[bytes]:
         tf.train.Example(
             features=tf.train.Features(
                 feature={
-                    name: tf.train.Feature(
-                        bytes_list=tf.train.BytesList(value=[value.encode()])
-                    )
+                    name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
                     for name, value in zip(columns, row, strict=True)
                 }
             )

@@ -45,7 +45,9 @@ def test_layer_norm_is_computed_in_float32(dtype):
     wide = tf.cast(x, tf.float64).numpy()
     centred = wide - wide.mean(-1, keepdims=True)
     expected = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-12) * gamma + beta
-    got = kernels.layer_norm(x, tf.constant(gamma, tf.float32), tf.constant(beta, tf.float32), 1e-12)
+    got = kernels.layer_norm(
+        x, tf.constant(gamma, tf.float32), tf.constant(beta, tf.float32), 1e-12
+    )
     assert got.dtype == dtype
     tolerance = {"float32": 2e-5, "bfloat16": 2e-2, "float16": 3e-3}[dtype]
     np.testing.assert_allclose(tf.cast(got, tf.float64), expected, atol=tolerance, rtol=tolerance)

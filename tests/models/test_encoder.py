@@ -33,9 +33,7 @@ def _encoder(**arguments) -> BertEncoder:
 
 def _examples() -> list[tuple[np.ndarray, np.ndarray]]:
     random = np.random.default_rng(2)
-    return [
-        (random.integers(1, 60, n), (np.arange(n) >= n // 2).astype(np.int64)) for n in LENGTHS
-    ]
+    return [(random.integers(1, 60, n), (np.arange(n) >= n // 2).astype(np.int64)) for n in LENGTHS]
 
 
 def _padded(length: int) -> dict[str, np.ndarray]:

@@ -25,9 +25,7 @@ def test_linear_from_the_peak_is_transformers_rule():
 
 
 def test_linear_from_the_start_is_google_s_rule_with_its_drop():
-    expected = [
-        PEAK * (s / WARMUP if s < WARMUP else 1 - s / TOTAL) for s in range(TOTAL + 1)
-    ]
+    expected = [PEAK * (s / WARMUP if s < WARMUP else 1 - s / TOTAL) for s in range(TOTAL + 1)]
     rates = _rates(decay_from="start")
     assert rates == pytest.approx(expected, abs=1e-11)
     assert rates[WARMUP - 1] > rates[WARMUP] == pytest.approx(PEAK * 0.9)
