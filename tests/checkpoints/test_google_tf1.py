@@ -35,7 +35,7 @@ def save(prefix: pathlib.Path, variables: Variables) -> None:
 def random_variables(shapes: Mapping[str, tuple[int, ...]], scale: float) -> dict[str, np.ndarray]:
     random = np.random.default_rng(3)
     return {
-        name: (random.normal(0, scale, shape) + name.endswith("gamma")).astype(np.float32)
+        name: scale * random.standard_normal(shape, np.float32) + np.float32(name.endswith("gamma"))
         for name, shape in sorted(shapes.items())
     }
 
