@@ -6,8 +6,8 @@ import json
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -21,8 +21,8 @@ CONFIG_FILE = "tokenizer_config.json"
 # one character, and in no vocabulary.
 _SURROGATE = "\ue000"
 
-Strings = str | bytes | Sequence[str] | Sequence[bytes] | np.ndarray | tf.Tensor
-Features = dict[str, tf.Tensor]
+Strings: TypeAlias = str | bytes | Sequence[str] | Sequence[bytes] | np.ndarray | tf.Tensor
+Features: TypeAlias = dict[str, tf.Tensor]
 
 
 class _Core:
@@ -148,19 +148,15 @@ class BertTokenizer(keras.layers.Layer):
 
         return self._run(("features", len(inputs), limit, pad_to), features, inputs)
 
-    def _features(
-        self, inputs: Sequence[tf.Tensor], limit: int, pad_to: int | None
-    ) -> Features:
+    def _features(self, inputs: Sequence[tf.Tensor], limit: int, pad_to: int | None) -> Features:
         core = self._ready
         paired = len(inputs) == 2
         texts = inputs[0]
         if paired:
-            # The reshape fails where the numbers differ; one call shares the constants.
-            texts = tf.concat([texts, tf.reshape(inputs[1], tf.shape(texts))], 0)
+            # Stacking fails where the numbers differ; one call shares the constants.
+            texts = tf.reshape(tf.stack(inputs), [-1])
         pieces = core.wordpiece(texts)
-        packed = pairs.pack(
-            pieces.ids, pieces.row_splits, paired, core.specials, limit, pad_to
-        )
+        packed = pairs.pack(pieces.ids, pieces.row_splits, paired, core.specials, limit, pad_to)
         shape = [inputs[0].shape[0], pad_to]
         return {name: tf.ensure_shape(value, shape) for name, value in packed.items()}
 
@@ -363,6 +359,8 @@ def _check_case(pieces: list[str], lowercase: bool) -> None:
 
 def _strings(texts: Any, what: str) -> tf.Tensor:
     """Anything stringy as a string vector."""
+    if isinstance(texts, tf.Variable):
+        texts = tf.convert_to_tensor(texts)
     if not tf.is_tensor(texts):
         texts = _constant([texts] if isinstance(texts, (str, bytes)) else texts, what)
     if not isinstance(texts, tf.Tensor) or texts.dtype != tf.string:
@@ -380,7 +378,9 @@ def _strings(texts: Any, what: str) -> tf.Tensor:
 def _constant(texts: Any, what: str) -> tf.Tensor:
     """A Python sequence or array of strings as a tensor."""
     rows = texts.tolist() if isinstance(texts, np.ndarray) else texts
-    rows = [rows] if isinstance(rows, (str, bytes)) else list(rows)
+    if isinstance(rows, (str, bytes)) or not isinstance(rows, Iterable):
+        rows = [rows]
+    rows = list(rows)
     for index, row in enumerate(rows):
         if not isinstance(row, (str, bytes)):
             raise UserError(
@@ -388,7 +388,7 @@ def _constant(texts: Any, what: str) -> tf.Tensor:
             )
     try:
         return tf.constant(rows, tf.string)
-    except UnicodeEncodeError:
+    except ValueError:
         clean = [_without_surrogates(row) if isinstance(row, str) else row for row in rows]
         return tf.constant(clean, tf.string)
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from bert_keras.tokenization import unicode_14
 from bert_keras.tokenization.freeze_unicode import (
-    CASED,
     IGNORABLE,
     MARK,
     PUNCTUATION,

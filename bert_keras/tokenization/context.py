@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.tokenization import code_points as cp
+from bert_keras.tokenization.freeze_unicode import CASED, IGNORABLE
 
 
 class Heads(NamedTuple):
@@ -33,7 +34,7 @@ class Context:
     def __init__(self, tables: cp.Tables, lowercase: bool):
         self._lowercase = lowercase
         # Bytes beyond ASCII count by their head alone.
-        byte_case = np.full(256, cp.IGNORABLE, np.int32)
+        byte_case = np.full(256, IGNORABLE, np.int32)
         byte_case[:128] = cp.unicode().case[:128]
         self._byte_case = tf.constant(byte_case)
         self._has_marks = len(tables.combining) > 0
@@ -68,11 +69,9 @@ class Context:
         """Sigma is final after a cased and before no cased character, ignorables skipped."""
         case = tf.gather(self._byte_case, tf.cast(data, tf.int32))
         head_case = tf.bitwise.right_shift(entries, cp.CASE_SHIFT) & cp.CASE_MASK
-        case = tf.tensor_scatter_nd_update(
-            case, heads.positions[:, tf.newaxis], head_case
-        )
-        seen = tf.cast(tf.where(case != cp.IGNORABLE)[:, 0], tf.int32)
-        cased = tf.gather(case, seen) == cp.CASED
+        case = tf.tensor_scatter_nd_update(case, heads.positions[:, tf.newaxis], head_case)
+        seen = tf.cast(tf.where(case != IGNORABLE)[:, 0], tf.int32)
+        cased = tf.gather(case, seen) == CASED
         before = tf.concat([[False], cased], 0)
         after = tf.concat([cased, [False, False]], 0)
         at = tf.searchsorted(seen, heads.positions)

@@ -80,9 +80,9 @@ class Normalizer:
             self._entries = tf.constant(tables.entries)
             self._pool = tf.constant(tables.pool)
             self._is_break = tf.constant(is_break)
-            self._context = None
-            if lowercase or strip_accents:
-                self._context = context.Context(tables, lowercase)
+            self._context = context.Context(tables, lowercase)
+        # Text that keeps case and accents is the same in any context.
+        self._has_context = lowercase or strip_accents
 
     def __call__(
         self, texts: tf.Tensor, unit: Unit | None = None
@@ -102,7 +102,7 @@ class Normalizer:
         data = tf.io.decode_raw(tf.strings.reduce_join(texts + cp.ROW_BREAK), tf.uint8)
         heads = self._decode(data, row_ends - 1)
         entries = self._lookup(heads.codes)
-        if self._context is not None:
+        if self._has_context:
             heads, entries = self._in_context(data, heads, entries)
         output, segment_outputs = self._assemble(data, heads, entries)
         output = self._without_long_words(output)

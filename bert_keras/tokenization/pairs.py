@@ -77,9 +77,7 @@ def pack(
     in_second = tf.zeros_like(token, tf.bool)
     if paired:
         in_second = (position > first_end) & (position < total)
-        token = tf.where(
-            in_second, second_start[:, tf.newaxis] + position - first_end - 1, token
-        )
+        token = tf.where(in_second, second_start[:, tf.newaxis] + position - first_end - 1, token)
     # One more id, so that a batch without any token can be gathered from as well.
     padded = tf.concat([ids, [specials.pad]], 0)
     token = tf.clip_by_value(token, 0, tf.size(ids))

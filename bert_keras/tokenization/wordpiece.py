@@ -54,9 +54,7 @@ class WordPiece:
             self._op = tf_text.FastWordpieceTokenizer(
                 model_buffer=tf.constant(model), token_out_type=tf.int32
             )
-        self._normalizer = normalizer.Normalizer(
-            alphabet, lowercase, strip_accents, split_chinese
-        )
+        self._normalizer = normalizer.Normalizer(alphabet, lowercase, strip_accents, split_chinese)
 
     def __call__(self, texts: tf.Tensor, unit: Unit | None = None) -> Pieces:
         """Tokenizes rows.

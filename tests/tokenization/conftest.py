@@ -30,8 +30,7 @@ def _load(name: str) -> types.ModuleType:
 def oracle() -> types.ModuleType:
     """The plain-Python reference; where Python has another Unicode, there is none."""
     if unicodedata.unidata_version != "14.0.0":
-        pytest.skip(f"the reference needs Unicode 14; this Python has "
-                    f"{unicodedata.unidata_version}")
+        pytest.skip(f"the reference needs Unicode 14, not {unicodedata.unidata_version}")
     return _load("oracle")
 
 
