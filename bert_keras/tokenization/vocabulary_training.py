@@ -56,7 +56,8 @@ def train_vocabulary(
         raise UserError("texts: nothing to train a vocabulary on, there is not one character")
     # The trainer numbers the alphabet in the order of a hash table, and breaks ties between
     # equally frequent pairs by those numbers. Given beforehand, the numbers are fixed.
-    first = [*SPECIAL_TOKENS, *kept, *(_CONTINUATION + c for c in kept if _goes_on(splitter, c))]
+    going_on = [c for c in kept if _words(normalizer, splitter, "a" + c) == 1]
+    first = [*SPECIAL_TOKENS, *kept, *(_CONTINUATION + c for c in going_on)]
     if size < len(first):
         raise UserError(
             f"size {size} is too small: the special tokens and an alphabet of {len(kept)} "
@@ -98,6 +99,7 @@ def _choose_alphabet(texts: Iterable[str], size: int) -> tuple[list[str], dict[i
     return kept, {ord(c): " " for c in by_frequency[size:]}
 
 
-def _goes_on(splitter: pre_tokenizers.PreTokenizer, character: str) -> bool:
-    """Whether a word can go on with the character; punctuation always stands alone."""
-    return len(splitter.pre_tokenize_str("a" + character)) == 1
+def _words(
+    normalizer: normalizers.Normalizer, splitter: pre_tokenizers.PreTokenizer, text: str
+) -> int:
+    return len(splitter.pre_tokenize_str(normalizer.normalize_str(text)))

@@ -1,0 +1,1 @@
+"""The whole road on one machine, offline: data, vocabulary, training, export, serving."""
