@@ -32,8 +32,9 @@ def _classification(task: TextClassifier) -> dict[str, Callable[..., Outputs]]:
     names = ["text", "text_pair"] if task.pairs else ["text"]
 
     def scores_of(texts: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        text, *pair = guard_rank(*texts)
-        features = task.tokenizer(text, *pair, max_length=task.max_length)
+        checked = guard_rank(*texts)
+        pair = checked[1] if task.pairs else None
+        features = task.tokenizer(checked[0], pair, max_length=task.max_length)
         return tf.nn.softmax(task(features, training=False))
 
     def all_classes(scores: tf.Tensor) -> tf.Tensor:

@@ -152,6 +152,8 @@ class BertTask(keras.Model):
             epochs=epochs,
             validation_data=validation_data,
             steps_per_epoch=steps_per_epoch,
+            # What is not a dataset is shuffled by now.
+            shuffle=False,
             **kwargs,
         )
 

@@ -79,6 +79,8 @@ def _read(values: flags.FlagValues) -> tuple[list[str], _Split, _Split | None]:
     train = read_flagged(values, values.train, labelled=True)
     labels = values.labels or train.label_set()
     train_split = _Split(train, np.asarray(train.label_ids(labels), np.int32))
+    if values.best_metric == "f1" and len(labels) != 2:
+        raise UserError(f"--best_metric=f1: is for two labels, there are {len(labels)}")
     if not values.dev:
         return labels, train_split, None
     dev = read_flagged(values, values.dev, labelled=True)

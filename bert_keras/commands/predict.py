@@ -58,12 +58,16 @@ def _from_model(values: flags.FlagValues) -> Answerer:
 
 def _from_server(values: flags.FlagValues) -> Answerer:
     from bert_keras.export.client import Client
+    from bert_keras.export.status import StatusError
 
     client = Client(values.server)
 
     def answer(texts: list[str], pairs: list[str] | None) -> list[Answer]:
         inputs = {"text": texts} if pairs is None else {"text": texts, "text_pair": pairs}
-        outputs = client.predict(values.model_name, inputs)
+        try:
+            outputs = client.predict(values.model_name, inputs)
+        except StatusError as error:
+            raise UserError(f"--server={values.server}: {error}") from None
         answers = []
         for classes, scores in zip(outputs["classes"], outputs["scores"], strict=True):
             named = {

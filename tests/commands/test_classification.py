@@ -119,6 +119,7 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(trained, capsys):
         ({}, b"text\tlabel\na\t\xff\n", "train.tsv:2"),
         ({}, b"text\tlabel\na\n", "train.tsv:2"),
         ({}, b"text\tlabel\na\tx\nb\tx\n", "at least two"),
+        ({"--best_metric": "f1"}, b"text\tlabel\na\tx\nb\ty\nc\tz\n", "there are 3"),
         ({"--labels": "negative,positive"}, b"text\tlabel\na\tneutral\n", "'neutral'"),
         ({"--init": "size:huge"}, None, "--init=size:huge"),
         ({"--init": "nowhere"}, None, "--init=nowhere"),
@@ -160,6 +161,19 @@ def test_damaged_models_are_refused(trained, tmp_path, capsys):
         assert cli.main(["evaluate", *arguments]) == 2
         error = capsys.readouterr().err.strip().splitlines()[-1]
         assert error.startswith("bert-keras evaluate: error: ") and message in error
+
+
+def test_a_server_that_is_not_there_is_one_line(trained, capsys, monkeypatch):
+    from bert_keras.export.client import Client
+    from bert_keras.export.status import StatusError
+
+    def unavailable(*_):
+        raise StatusError(14, "failed to connect")
+
+    monkeypatch.setattr(Client, "predict", unavailable)
+    arguments = ["--server=localhost:1", f"--input={trained}/dev.tsv"]
+    assert cli.main(["predict", *arguments]) == 2
+    assert "--server=localhost:1: " in capsys.readouterr().err
 
 
 def test_a_model_without_a_head_is_refused(minilm, trained, capsys):
