@@ -123,14 +123,16 @@ class Normalizer:
     def _decode(self, data: tf.Tensor, breaks: tf.Tensor) -> context.Heads:
         """Decodes everything but runs of printable ASCII."""
         # Unsigned, so that control characters wrap round to the top as well.
-        special = tf.where(data - tf.constant(32, tf.uint8) >= tf.constant(95, tf.uint8))
-        position = tf.cast(special[:, 0], tf.int32)
-        length, code = self._sequence(data, position)
-        # Bytes inside a valid sequence follow its first byte directly.
-        before = tf.concat([[0, 0, 0], length], 0)
-        inside = (before[2:-1] >= 2) | (before[1:-2] >= 3) | (before[:-3] >= 4)
-        kept = tf.where(~inside)[:, 0]
-        position, length, code = (tf.gather(x, kept) for x in (position, length, code))
+        special = data - tf.constant(32, tf.uint8) >= tf.constant(95, tf.uint8)
+        inner = tf.bitwise.bitwise_and(data, 0xC0) == 0x80
+        position, length, code = self._sequences_at(data, special & ~inner)
+        # Nearly always, all inner bytes belong to the sequences found.
+        belonging = tf.reduce_sum(tf.maximum(length - 1, 0))
+        position, length, code = tf.cond(
+            tf.math.count_nonzero(inner, dtype=tf.int32) == belonging,
+            lambda: (position, length, code),
+            lambda: self._with_stray_bytes(data, special),
+        )
         is_valid = length > 0
         length = tf.maximum(length, 1)
         dropped = tf.cumsum(length - tf.cast(is_valid, tf.int32), exclusive=True)
@@ -139,13 +141,27 @@ class Normalizer:
         code = tf.tensor_scatter_nd_update(code, at_break, break_codes)
         return context.Heads(position, length, dropped, code, is_valid)
 
-    def _sequence(self, data: tf.Tensor, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The UTF-8 sequences that begin at positions, valid or not.
+    def _with_stray_bytes(
+        self, data: tf.Tensor, special: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As `_sequences_at`, for text with inner bytes outside of valid sequences."""
+        position, length, code = self._sequences_at(data, special)
+        # Bytes inside a valid sequence follow its first byte directly.
+        before = tf.concat([[0, 0, 0], length], 0)
+        inside = (before[2:-1] >= 2) | (before[1:-2] >= 3) | (before[:-3] >= 4)
+        kept = tf.where(~inside)[:, 0]
+        return tf.gather(position, kept), tf.gather(length, kept), tf.gather(code, kept)
+
+    def _sequences_at(
+        self, data: tf.Tensor, first_bytes: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The UTF-8 sequences that begin at the marked bytes, valid or not.
 
         Returns:
-            int32 [positions] each: byte length, 0 where none begins, and code point, there
-            0, which is removed from the text as an invalid byte is.
+            int32 [marked] each: position, byte length, 0 where no sequence begins, and
+            code point, there 0, which is removed from the text as an invalid byte is.
         """
+        position = tf.cast(tf.where(first_bytes)[:, 0], tf.int32)
         padded = tf.concat([data, tf.zeros([3], tf.uint8)], 0)
         first, second, third, fourth = (
             tf.cast(tf.gather(padded, position + k), tf.int32) for k in range(4)
@@ -160,7 +176,7 @@ class Normalizer:
         code = tf.where(valid, first & _shifted(sequence, 24), 0)
         for k, byte in ((2, second), (3, third), (4, fourth)):
             code = tf.where(length >= k, code * 64 + (byte & 0x3F), code)
-        return length, code
+        return position, length, code
 
     def _lookup(self, codes: tf.Tensor) -> tf.Tensor:
         page = tf.gather(self._page_index, _shifted(codes, 8))
