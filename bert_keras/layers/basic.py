@@ -50,8 +50,8 @@ class Linear(BertLayer):
         )
         self.bias = self.add_weight(name="bias", shape=(self.width,), initializer="zeros")
 
-    def call(self, rows: Tensor) -> Tensor:
-        return kernels.dense(rows, self.kernel, self.bias, self.activation)
+    def call(self, rows: Tensor, training: bool = False) -> Tensor:
+        return kernels.dense(rows, self.kernel, self.bias, self.activation, bool(training))
 
 
 class LayerNorm(BertLayer):

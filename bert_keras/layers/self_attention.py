@@ -75,9 +75,9 @@ class SelfAttention(BertLayer):
         )
         return ops.concatenate([query, ops.zeros_like(query), value], axis=1)
 
-    def _project(self, rows: Tensor) -> Tensor:
+    def _project(self, rows: Tensor, training: bool) -> Tensor:
         """Query, key and value of each row, `[tokens, 3 * hidden]`."""
-        projected = self.qkv(rows)
+        projected = self.qkv(rows, training=training)
         if not self.lora_rank:
             return projected
 
@@ -100,7 +100,9 @@ class SelfAttention(BertLayer):
     ) -> tuple[Tensor, Tensor]:
         config = self.config
         heads, size = config.num_attention_heads, config.head_size
-        split = ops.reshape(self._project(rows), (batch, length, 3, heads, size))
+        training = seed is not None
+        projected = self._project(rows, training)
+        split = ops.reshape(projected, (batch, length, 3, heads, size))
         # three times [batch, heads, length, size]
         query, key, value = ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query, ops.swapaxes(key, 2, 3))
@@ -113,7 +115,6 @@ class SelfAttention(BertLayer):
         context = ops.transpose(ops.matmul(dropped, value), (0, 2, 1, 3))
         context = ops.reshape(context, (-1, config.hidden_size))
         output_seed = None if seed is None else kernels.fold_seed(seed, 1)
-        output = kernels.dropout(
-            self.output_dense(context), config.hidden_dropout_prob, output_seed
-        )
+        output = self.output_dense(context, training=training)
+        output = kernels.dropout(output, config.hidden_dropout_prob, output_seed)
         return self.layer_norm(output + rows), probabilities

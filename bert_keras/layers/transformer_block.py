@@ -45,7 +45,9 @@ class TransformerBlock(BertLayer):
         attended, probabilities = self.self_attention(
             rows, bias, batch=batch, length=length, seed=seed
         )
-        output = self.output_dense(self.intermediate(attended))
+        training = seed is not None
+        expanded = self.intermediate(attended, training=training)
+        output = self.output_dense(expanded, training=training)
         output_seed = None if seed is None else kernels.fold_seed(seed, 2)
         output = kernels.dropout(output, self.config.hidden_dropout_prob, output_seed)
         return self.layer_norm(output + attended), probabilities
