@@ -77,6 +77,11 @@ def classifier_shapes() -> dict[str, tuple[int, ...]]:
     return {**encoder_shapes(), **_dense("classifier", NUM_LABELS, HIDDEN)}
 
 
+def training_head_shapes() -> dict[str, tuple[int, ...]]:
+    """The head of two classes that the recorded training run starts from, for width 384."""
+    return _dense("classifier", 2, 384)
+
+
 def tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The float32 values of one tensor, a function of its name and shape only."""
     generator = np.random.Generator(np.random.Philox(key=zlib.crc32(name.encode())))

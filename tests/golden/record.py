@@ -183,6 +183,53 @@ def record_fixed(activation: str) -> dict[str, np.ndarray]:
     return {f"{activation}/{name}": value for name, value in found.items()}
 
 
+def create_classifier(assets: pathlib.Path) -> transformers.BertForSequenceClassification:
+    """MiniLM with a head of two classes by the formula of fixed_weights.py, without dropout."""
+    model = transformers.BertForSequenceClassification.from_pretrained(
+        assets / "weights" / "all-MiniLM-L6-v2",
+        num_labels=2,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation="eager",
+    )
+    head = fixed_weights.state(fixed_weights.training_head_shapes())
+    model.load_state_dict({k: torch.tensor(v) for k, v in head.items()}, strict=False)
+    return model.train()
+
+
+def record_training(assets: pathlib.Path) -> None:
+    """Twelve updates on the first rows of MRPC, in the file's order, float32."""
+    tokenizer = transformers.BertTokenizerFast.from_pretrained(
+        assets / "weights" / "all-MiniLM-L6-v2"
+    )
+    table = sources.read_table(assets / "data" / "mrpc" / "train.tsv")
+    model = create_classifier(assets)
+    exempt = ("bias", "LayerNorm.weight")
+    groups = [
+        {
+            "params": [p for n, p in model.named_parameters() if n.endswith(exempt) != decays],
+            "weight_decay": 0.01 * decays,
+        }
+        for decays in (True, False)
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.999), eps=1e-6)
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, 2, 12)
+    losses = []
+    for step in range(12):
+        rows = table[16 * step : 16 * step + 16]
+        batch = tokenizer(
+            [row[3] for row in rows], [row[4] for row in rows], padding=True, return_tensors="pt"
+        )
+        loss = model(**batch, labels=torch.tensor([int(row[0]) for row in rows])).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        losses.append(loss.item())
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+    save("training", losses=np.array(losses))
+
+
 def adamw_problem() -> dict[str, np.ndarray]:
     """Starting values, five gradients each, and learning rates.
 
@@ -237,22 +284,30 @@ def adamw_published(problem: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
+def record_real(wanted: list[str]) -> None:
+    """The files that need real weights and data."""
+    if "BERT_KERAS_ASSETS" not in os.environ:
+        sys.exit("BERT_KERAS_ASSETS must name the folder with data/ and weights/")
+    assets = pathlib.Path(os.environ["BERT_KERAS_ASSETS"])
+    examples = tokenize(assets)
+    save("examples", **examples)
+    if "minilm" in wanted:
+        record_encoder(assets, examples)
+    if "masked_lm" in wanted:
+        record_masked_lm(assets, examples)
+    if "training" in wanted:
+        record_training(assets)
+
+
 def main() -> None:
     """Records the files named on the command line, all of them by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", help="minilm, masked_lm, fixed, adamw")
-    wanted = parser.parse_args().files or ["minilm", "masked_lm", "fixed", "adamw"]
+    parser.add_argument("files", nargs="*", help="minilm, masked_lm, training, fixed, adamw")
+    real = ["minilm", "masked_lm", "training"]
+    wanted = parser.parse_args().files or [*real, "fixed", "adamw"]
     torch.set_num_threads(2)
-    if {"minilm", "masked_lm"} & set(wanted):
-        if "BERT_KERAS_ASSETS" not in os.environ:
-            sys.exit("BERT_KERAS_ASSETS must name the folder with data/ and weights/")
-        assets = pathlib.Path(os.environ["BERT_KERAS_ASSETS"])
-        examples = tokenize(assets)
-        save("examples", **examples)
-        if "minilm" in wanted:
-            record_encoder(assets, examples)
-        if "masked_lm" in wanted:
-            record_masked_lm(assets, examples)
+    if set(real) & set(wanted):
+        record_real(wanted)
     if "fixed" in wanted:
         found: dict[str, np.ndarray] = {}
         for activation in fixed_weights.ACTIVATIONS:
