@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import pathlib
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -39,13 +41,13 @@ def run_demo(output_dir: pathlib.Path, settings: DemoSettings | None = None) -> 
     """Runs all stages, or those that an earlier run in the same folder has not completed.
 
     Raises:
-        UserError: the folder is a file, the packages for serving are missing, or this
-            interpreter has no packages to read.
+        UserError: the folder is a file or cannot be made, the packages for serving are
+            missing, or there are too few packages to learn from.
     """
     settings = settings or DemoSettings()
     _check(output_dir)
     _make_output_safe()
-    story, stages = Story(_STAGES), Stages(output_dir)
+    story, stages = Story(_STAGES), Stages(output_dir, _recipe())
     print(f"bert-keras demo: everything it makes is in {output_dir.resolve()}")
     roots = list(settings.roots) or corpora.package_roots()
     _gather(story, stages, output_dir, roots)
@@ -67,6 +69,20 @@ def _check(output_dir: pathlib.Path) -> None:
             raise UserError(
                 f"the package {module} is not installed, expected pip install 'bert-keras[serving]'"
             )
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--output_dir={output_dir}: cannot be made a folder ({error.strerror})"
+        ) from None
+
+
+def _recipe() -> str:
+    """A digest of the code that makes data and model, so that an update does not reuse old ones."""
+    digest = hashlib.sha256()
+    for module in ("corpus", "docstrings", "task", "learning", "baselines"):
+        digest.update(pathlib.Path(__file__).with_name(f"{module}.py").read_bytes())
+    return digest.hexdigest()
 
 
 def _make_output_safe() -> None:
@@ -137,7 +153,7 @@ def _task(story: Story, stages: Stages, folder: pathlib.Path, most: int) -> None
                 raise UserError(f"demo: too few documented functions for a {name} set")
             task.write_tsv(folder / "data" / f"{name}.tsv", part)
             sizes[name] = len(part)
-        shown = [dataclasses.astuple(e)[:3] for e in splits["test"][:4]]
+        shown = [dataclasses.astuple(e)[:3] for e in task.spread(splits["test"], 4)]
         return {"sizes": sizes, "examples": shown}
 
     outcome = stages.run("task", {"most": most}, ["data"], work)
@@ -185,21 +201,20 @@ def _export(story: Story, stages: Stages, folder: pathlib.Path) -> None:
 
 
 def _next_steps(story: Story, folder: pathlib.Path) -> None:
-    """Commands and code that work as they stand, from the folder in which the demo ran."""
-    where = folder.resolve()
+    """Commands and code that work as they stand, whatever the current folder."""
+    model, servable = folder.resolve() / _MODEL, folder.resolve() / "serving" / MODEL_NAME
     question = '{"text": "Sort the list by length", "text_pair": "sort ( list )"}'
     print(f"\nDone in {story.seconds():.0f} s. What to do next:\n")
     print("Serve it (TensorFlow Serving takes the same folder):")
-    story.line(
-        f"bert-keras serve --model_name={MODEL_NAME} --model_base_path={where}/serving/{MODEL_NAME}"
-    )
-    print("Ask it from a file or a pipe:")
-    story.line(f"echo '{question}' | bert-keras predict --model={where}/{_MODEL} --input=-")
-    print("Fine-tune a BERT on your own file (columns text and label, or also text_pair):")
-    story.line(
-        "bert-keras finetune --init=MODEL_DIR --train=train.tsv --dev=dev.tsv --output_dir=run"
-    )
+    path = shlex.quote(str(servable))
+    story.line(f"bert-keras serve --model_name={MODEL_NAME} --model_base_path={path}")
+    print("Ask it, in a pipe or from a file:")
+    path = shlex.quote(str(model))
+    story.line(f"echo '{question}' | bert-keras predict --model={path} --input=-")
+    print("Fine-tune a BERT on your own files, with the columns text and label:")
+    story.line("bert-keras finetune --init=BERT_DIR --train=train.tsv --dev=dev.tsv \\")
+    story.line("    --output_dir=run       # BERT_DIR: any BERT in Hugging Face's format")
     print("Use it in Keras:")
     story.line("import bert_keras as bk")
-    story.line(f"model = bk.tasks.TextClassifier.from_pretrained({str(where / _MODEL)!r})")
+    story.line(f"model = bk.tasks.TextClassifier.from_pretrained({str(model)!r})")
     story.line('model.predict((["Sort the list by length"], ["sort ( list )"]))')

@@ -33,12 +33,13 @@ class Stages:
 
     Args:
         folder: where outputs and markers are.
+        recipe: changes when the code that decides the outcome changes.
     """
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, recipe: str = "") -> None:
         self._folder = folder
         self._markers = folder / "stages"
-        self._chain = ""
+        self._chain = recipe
 
     def run(
         self,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -83,6 +86,8 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path: pathlib.Path) -> N
     (tmp_path / "taken").write_text("x")
     with pytest.raises(UserError, match="--output_dir=.*taken: is a file, expected a folder"):
         demo.run_demo(tmp_path / "taken")
+    with pytest.raises(UserError, match="cannot be made a folder"):
+        demo.run_demo(tmp_path / "taken" / "below")
 
 
 def test_missing_packages_for_serving_are_told_before_any_work(
@@ -101,3 +106,30 @@ def test_too_small_a_corpus_is_one_clear_error(tmp_path: pathlib.Path) -> None:
     settings = demo.DemoSettings(roots=(root,), vocabulary_size=100)
     with pytest.raises(UserError, match="too few documented functions for a (dev|test) set"):
         demo.run_demo(tmp_path / "out", settings)
+
+
+@pytest.mark.slow
+def test_a_terminal_that_knows_only_ascii(tmp_path: pathlib.Path) -> None:
+    _write_packages(tmp_path / "site-packages")
+    script = tmp_path / "demo.py"
+    script.write_text(
+        "import pathlib, sys\n"
+        "from bert_keras.demo.learning import LearningSettings\n"
+        "from bert_keras.demo.run import DemoSettings, run_demo\n"
+        "if __name__ == '__main__':\n"
+        "    learning = LearningSettings(size='L-1_H-64', epochs=1)\n"
+        "    root = pathlib.Path(sys.argv[1], 'site-packages')\n"
+        "    run_demo(pathlib.Path('out'), DemoSettings((root,), 300, learning=learning))\n",
+        encoding="utf-8",
+    )
+    encoding = {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    path = [str(pathlib.Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    finished = subprocess.run(
+        [sys.executable, script, tmp_path],
+        env={**os.environ, **encoding, "PYTHONPATH": os.pathsep.join(path)},
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=600,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.decode("ascii").count("-> ") == 3

@@ -34,7 +34,9 @@ def test_a_complete_stage_is_reused_with_its_result(tmp_path: pathlib.Path) -> N
     assert first.result == second.result == {"calls": 1}
 
 
-@pytest.mark.parametrize("damage", ["settings", "missing", "size", "marker", "extra", "before"])
+@pytest.mark.parametrize(
+    "damage", ["settings", "missing", "size", "marker", "extra", "before", "recipe"]
+)
 def test_a_stage_is_done_again_when_anything_differs(tmp_path, damage: str) -> None:
     before, work = _Work(tmp_path, "b.txt"), _Work(tmp_path)
     stages = Stages(tmp_path)
@@ -50,7 +52,7 @@ def test_a_stage_is_done_again_when_anything_differs(tmp_path, damage: str) -> N
         (tmp_path / "stages" / "a.json").write_text('{"key": "torn')
     elif damage == "extra":
         (tmp_path / "out" / "stale.txt").write_text("of another run")
-    stages = Stages(tmp_path)
+    stages = Stages(tmp_path, "new" if damage == "recipe" else "")
     stages.run("b", earlier, ["b.txt"], before)
     assert not stages.run("a", settings, ["out"], work).reused
     assert work.calls == 2

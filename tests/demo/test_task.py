@@ -7,7 +7,7 @@ import pathlib
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bert_keras.data.examples import read_examples
@@ -15,15 +15,18 @@ from bert_keras.demo import task
 from bert_keras.demo.docstrings import Documented
 
 _WORDS = st.sampled_from("Load Save the a table of from file to with row Mean values in".split())
-_SENTENCES = st.lists(_WORDS, min_size=1, max_size=24).map(" ".join)
+_SENTENCES = st.lists(_WORDS, min_size=1, max_size=9).map(" ".join)
 _FUNCTIONS = st.lists(
     st.builds(
         lambda package, sentence: Documented(f"{package}/m.py", "get_it", ("x",), (sentence,)),
         st.sampled_from("abcdefgh"),
         _SENTENCES,
     ),
-    max_size=60,
+    max_size=30,
 )
+
+# Drawing many sentences can be slow while the machine is busy.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _bag(text: str) -> collections.Counter[str]:
@@ -82,6 +85,7 @@ def test_sentences_of_paragraphs() -> None:
     ]
 
 
+@_PATIENT
 @given(_FUNCTIONS)
 def test_both_sentences_of_a_function_have_the_same_words(functions) -> None:
     examples = task.make_examples(functions)
@@ -92,6 +96,7 @@ def test_both_sentences_of_a_function_have_the_same_words(functions) -> None:
         assert written.text_pair == exchanged.text_pair
 
 
+@_PATIENT
 @given(_FUNCTIONS, st.floats(0, 0.4), st.floats(0, 0.4))
 def test_nothing_leaks_between_the_splits(functions, dev_share: float, test_share: float) -> None:
     examples = task.make_examples(functions)

@@ -67,22 +67,24 @@ def test_characters_beyond_the_alphabet_are_left_out_the_rarest_first() -> None:
 
 def test_two_processes_with_other_hash_seeds_and_threads_agree(tmp_path: pathlib.Path) -> None:
     script = tmp_path / "train.py"
+    # By its path, because importing it from its package would load TensorFlow twice more.
     script.write_text(
-        "import pathlib, random, sys\n"
-        "from bert_keras.tokenization.vocabulary_training import *\n"
+        "import random, runpy, sys\n"
+        "module = runpy.run_path(sys.argv[2])\n"
         "random.seed(1)\n"
         "words = [''.join(random.choices('abcdefghijé好', k=5)) for _ in range(3000)]\n"
         "texts = [' '.join(words[i:i + 30]) for i in range(0, 3000, 10)]\n"
-        "write_vocabulary(sys.argv[1], train_vocabulary(texts, 1500))\n",
+        "module['write_vocabulary'](sys.argv[1], module['train_vocabulary'](texts, 1500))\n",
         encoding="utf-8",
     )
     written = []
     for seed, threads in (("1", "1"), ("2", "3")):
         path = tmp_path / f"vocab{seed}.txt"
         environment = {**os.environ, "PYTHONHASHSEED": seed, "RAYON_NUM_THREADS": threads}
-        root = str(pathlib.Path(__file__).parents[2])
-        environment["PYTHONPATH"] = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
-        subprocess.run([sys.executable, script, path], check=True, env=environment)
+        root = pathlib.Path(__file__).parents[2]
+        environment["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+        module = root / "bert_keras" / "tokenization" / "vocabulary_training.py"
+        subprocess.run([sys.executable, script, path, module], check=True, env=environment)
         written.append(path.read_bytes())
     assert written[0] == written[1]
     assert written[0].count(b"\n") == 1500
