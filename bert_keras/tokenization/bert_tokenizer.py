@@ -22,6 +22,7 @@ CONFIG_FILE = "tokenizer_config.json"
 _SURROGATE = "\ue000"
 
 Strings: TypeAlias = str | bytes | Sequence[str] | Sequence[bytes] | np.ndarray | tf.Tensor
+Size: TypeAlias = pairs.Size
 Features: TypeAlias = dict[str, tf.Tensor]
 
 
@@ -143,12 +144,17 @@ class BertTokenizer(keras.layers.Layer):
                 f"{2 + len(inputs)}, for the special tokens and a token of text"
             )
 
-        def features(*inputs: tf.Tensor) -> Features:
-            return self._features(inputs, limit, pad_to)
+        count = len(inputs)
 
-        return self._run(("features", len(inputs), limit, pad_to), features, inputs)
+        def features(*arguments: Any) -> Features:
+            return self._features(arguments[:count], *arguments[count:])
 
-    def _features(self, inputs: Sequence[tf.Tensor], limit: int, pad_to: int | None) -> Features:
+        sizes = [limit] if pad_to is None else [limit, pad_to]
+        return self._run(("features", count, len(sizes)), features, inputs, sizes)
+
+    def _features(
+        self, inputs: Sequence[tf.Tensor], limit: Size, pad_to: Size | None = None
+    ) -> Features:
         core = self._ready
         paired = len(inputs) == 2
         texts = inputs[0]
@@ -157,7 +163,7 @@ class BertTokenizer(keras.layers.Layer):
             texts = tf.reshape(tf.stack(inputs), [-1])
         pieces = core.wordpiece(texts)
         packed = pairs.pack(pieces.ids, pieces.row_splits, paired, core.specials, limit, pad_to)
-        shape = [inputs[0].shape[0], pad_to]
+        shape = [inputs[0].shape[0], pad_to if isinstance(pad_to, int) else None]
         return {name: tf.ensure_shape(value, shape) for name, value in packed.items()}
 
     def tokenize(self, texts: Strings) -> tf.RaggedTensor:
@@ -217,16 +223,27 @@ class BertTokenizer(keras.layers.Layer):
         return core.detokenizer(tf.cast(ids, tf.int32))
 
     @tf.autograph.experimental.do_not_convert
-    def _run(self, key: tuple, function: Callable[..., Any], inputs: list[tf.Tensor]) -> Any:
-        """Calls a function of string vectors: as one compiled graph when eager."""
+    def _run(
+        self,
+        key: tuple,
+        function: Callable[..., Any],
+        inputs: list[tf.Tensor],
+        sizes: Sequence[int] = (),
+    ) -> Any:
+        """Calls a function of string vectors and sizes: as one compiled graph when eager.
+
+        In a graph the sizes are Python's, so that shapes are static; for eager calls they
+        are tensors, so that another size needs no other graph.
+        """
         core = self._ready
         with tf.device("CPU:0"):
             if not tf.executing_eagerly():
-                return function(*inputs)
+                return function(*inputs, *sizes)
             if key not in core.compiled:
                 spec = [tf.TensorSpec([None], tf.string)] * len(inputs)
+                spec += [tf.TensorSpec([], tf.int32)] * len(sizes)
                 core.compiled[key] = tf.function(function, spec, autograph=False)
-            return core.compiled[key](*inputs)
+            return core.compiled[key](*inputs, *map(tf.constant, sizes))
 
     @property
     def vocabulary(self) -> list[str]:

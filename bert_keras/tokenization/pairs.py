@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
+
+Size: TypeAlias = int | tf.Tensor
 
 
 class Specials(NamedTuple):
@@ -16,7 +18,7 @@ class Specials(NamedTuple):
 
 
 def truncated_lengths(
-    first: tf.Tensor, second: tf.Tensor, budget: int
+    first: tf.Tensor, second: tf.Tensor, budget: Size
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Lengths after Google's `_truncate_seq_pair`.
 
@@ -40,8 +42,8 @@ def pack(
     row_splits: tf.Tensor,
     paired: bool,
     specials: Specials,
-    max_length: int,
-    pad_to: int | None,
+    max_length: Size,
+    pad_to: Size | None,
 ) -> dict[str, tf.Tensor]:
     """Frames rows as [CLS] A [SEP] or [CLS] A [SEP] B [SEP] and pads them.
 

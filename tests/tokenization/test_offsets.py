@@ -94,7 +94,7 @@ def test_invalid_bytes_count_as_bytes_but_not_as_characters(small: BertTokenizer
 
 
 @given(st.lists(TEXT, min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_slices(complete: Any, texts: list[str]) -> None:
     assert_slices(complete, texts)
 
@@ -118,7 +118,7 @@ def test_real_text(published: Any, data: pathlib.Path) -> None:
     path = data / "chinese_sentiment" / "ChnSentiCorp_htl_all.csv"
     with path.open(encoding="utf-8", newline="") as file:
         chinese = [row[1] for row in csv.reader(file)]
-    assert_slices(published, [*contexts[::40], *chinese[::400]])
+    assert_slices(published, [*contexts[::160], *chinese[::800]])
 
 
 def test_unit_is_checked(small: BertTokenizer) -> None:
