@@ -19,8 +19,7 @@ def run(values: flags.FlagValues) -> int:
         if error.name not in ("grpc", "tensorflow_serving"):
             raise
         raise UserError(
-            f"the package {error.name} is not installed, expected "
-            "pip install 'bert-keras[serving]'"
+            f"the package {error.name} is not installed, expected pip install 'bert-keras[serving]'"
         ) from error
     serve_forever(**values.flag_values_dict())
     return 0
