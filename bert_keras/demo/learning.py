@@ -87,8 +87,8 @@ def _write_start(start: pathlib.Path, vocabulary: pathlib.Path, settings: Learni
 
     tokenizer = BertTokenizer(vocabulary)
     width = BertConfig.named(settings.size).hidden_size
-    # BERT's own deviation, 0.02, suits a width of 768. In narrow layers it leaves next to no
-    # signal to start from; one over the root of the width keeps the size of activations.
+    # BERT's own deviation, 0.02, suits a width of 768 and shrinks what narrow layers pass on;
+    # one over the root of the width keeps its size.
     config = BertConfig.named(
         settings.size,
         vocab_size=tokenizer.vocab_size,
