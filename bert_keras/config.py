@@ -147,6 +147,9 @@ class BertConfig:
         model_type = values.get("model_type", "bert")
         if model_type != "bert":
             raise UserError(f"{source}: model_type is {model_type!r}, expected 'bert'")
+        for name in ("is_decoder", "add_cross_attention"):
+            if values.get(name):
+                raise UserError(f"{source}: {name} is true, expected an encoder")
         missing = [name for name in _REQUIRED if name not in values]
         if missing:
             raise UserError(f"{source}: missing {', '.join(missing)}")

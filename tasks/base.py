@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.data.encoded import EncodedExamples, encode
+from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.optimization import AdamW, WarmupDecay
 from bert_keras.tasks.inputs import as_dataset, as_strings, is_text, split_texts
@@ -44,7 +45,7 @@ class BertTask(keras.Model):
         kwargs.setdefault("dtype", encoder.dtype_policy)
         super().__init__(**kwargs)
         if max_length > encoder.config.max_position_embeddings:
-            raise ValueError(
+            raise UserError(
                 f"max_length is {max_length}, the encoder has "
                 f"{encoder.config.max_position_embeddings} positions"
             )
@@ -80,7 +81,13 @@ class BertTask(keras.Model):
         The recipe: AdamW with a linear warm-up over `warmup_ratio` of the run and a linear
         decay to zero, biases and layer normalisation not decayed, the global norm of the
         gradient clipped. The length of the run is set by `fit`. The loss is the task's.
+
+        Raises:
+            ValueError: the precision is float16, whose gradients vanish without a scaling of
+                the loss; bfloat16 needs none.
         """
+        if self.compute_dtype == "float16":
+            raise ValueError("training in float16 is not supported: use mixed_bfloat16")
         if optimizer is None:
             schedule = WarmupDecay(learning_rate, warmup_ratio=warmup_ratio)
             optimizer = AdamW(schedule, weight_decay, clip_norm=clip_norm)
@@ -88,6 +95,7 @@ class BertTask(keras.Model):
             weighted_metrics = self.default_metrics()
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, weighted_metrics=weighted_metrics, **kwargs)
+        self.__dict__.pop("_compiled_call", None)
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
         """Metrics shown by `fit` and `evaluate` unless `compile` is given others."""
@@ -109,12 +117,16 @@ class BertTask(keras.Model):
         spec = dataset.element_spec
         inputs = spec[0] if isinstance(spec, tuple) else spec
         if not is_text(inputs):
-            return dataset
+            labelled = isinstance(spec, tuple) and len(spec) > 1
+            return dataset.map(self._label_features) if labelled else dataset
         if not isinstance(spec, tuple):
             dataset = dataset.map(lambda x: (x,))
         return dataset.map(self.preprocess, tf.data.AUTOTUNE, deterministic=True).prefetch(
             tf.data.AUTOTUNE
         )
+
+    def _label_features(self, features: Any, labels: Any, *weights: Any) -> Any:
+        return features, self.preprocess_labels(labels), *weights
 
     def fit(
         self,
@@ -126,6 +138,7 @@ class BertTask(keras.Model):
         steps_per_epoch: int | None = None,
         sample_weight: Any = None,
         shuffle: bool = True,
+        initial_epoch: int = 0,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`, on strings or on features.
@@ -139,11 +152,12 @@ class BertTask(keras.Model):
         Raises:
             ValueError: the number of steps is not known and the recipe needs it.
         """
-        self._set_up(x, y)
+        with self.distribute_strategy.scope():
+            self._set_up(x, y)
         dataset = self._feature_dataset(x, y, sample_weight, batch_size, shuffle)
-        self._resolve_schedule(dataset, epochs, steps_per_epoch)
+        self._resolve_schedule(dataset, epochs - initial_epoch, steps_per_epoch)
         if validation_data is not None:
-            if not isinstance(validation_data, tuple):
+            if not isinstance(validation_data, (tuple, list)):
                 validation_data = (validation_data,)
             val_x, val_y, val_weight = (*validation_data, None, None)[:3]
             validation_data = self._feature_dataset(val_x, val_y, val_weight, batch_size, False)
@@ -152,6 +166,7 @@ class BertTask(keras.Model):
             epochs=epochs,
             validation_data=validation_data,
             steps_per_epoch=steps_per_epoch,
+            initial_epoch=initial_epoch,
             # What is not a dataset is shuffled by now.
             shuffle=False,
             **kwargs,
@@ -175,7 +190,7 @@ class BertTask(keras.Model):
                 "give steps_per_epoch, or dataset.apply(tf.data.experimental.assert_cardinality)"
             )
         done = int(keras.ops.convert_to_numpy(self.optimizer.iterations.value))
-        schedule.resolve(done + steps * epochs)
+        schedule.resolve(steps * epochs, first_step=done)
         # The schedule's constants are part of the compiled step.
         self.train_function = None
 
@@ -249,13 +264,14 @@ class BertTask(keras.Model):
 
     @property
     def _call_function(self) -> Any:
-        function = self.__dict__.get("_compiled_call")
-        if function is None:
+        # LoRA changes the computation; Keras resets its own functions in `compile` alone.
+        rank, function = self.__dict__.get("_compiled_call", (None, None))
+        if function is None or rank != self.encoder.lora_rank:
             spec = tf.TensorSpec([None, None], tf.int32)
             names = ("token_ids", "segment_ids", "padding_mask")
             signature = [{name: spec for name in names}]
             function = tf.function(lambda f: self(f, training=False), input_signature=signature)
-            self.__dict__["_compiled_call"] = function
+            self.__dict__["_compiled_call"] = self.encoder.lora_rank, function
         return function
 
     def predict_on_features(self, features: Any, **kwargs: Any) -> Any:
@@ -280,10 +296,6 @@ class BertTask(keras.Model):
             values[part] = keras.saving.deserialize_keras_object(values[part], custom_objects)
         return cls(**values)
 
-    def get_compile_config(self) -> dict[str, Any]:
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
-
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        optimizer = keras.saving.deserialize_keras_object(config["optimizer"])
-        self.compile(optimizer=optimizer)
+        self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)

@@ -16,7 +16,8 @@ def split_texts(x: Any) -> tuple[Any, Any]:
     pairs, `text_pair`.
 
     Raises:
-        ValueError: a dict without `text`, or a tuple of another length than two.
+        ValueError: a dict without `text`, or a tuple of another length than two or of two
+            bare strings.
     """
     if isinstance(x, Mapping):
         if "text" not in x:
@@ -25,6 +26,8 @@ def split_texts(x: Any) -> tuple[Any, Any]:
     if isinstance(x, tuple):
         if len(x) != 2:
             raise ValueError(f"expected a tuple (texts, second texts), received {len(x)} parts")
+        if isinstance(x[0], (str, bytes)):
+            raise ValueError(f"expected a tuple of two lists of texts, received {x!r}")
         return x
     return x, None
 
@@ -34,13 +37,18 @@ def has_pairs(x: Any) -> bool:
     return isinstance(x, tuple) or (isinstance(x, Mapping) and x.get("text_pair") is not None)
 
 
+def has_features(x: Any) -> bool:
+    """Whether `x`, inputs or their specification in a dataset, is features, not texts."""
+    return isinstance(x, Mapping) and "text" not in x
+
+
 def is_text(spec: Any) -> bool:
     """Whether a dataset's element, or the first part of it, holds strings."""
     return any(leaf.dtype == tf.string for leaf in tf.nest.flatten(spec))
 
 
 def as_strings(values: Any) -> list[str]:
-    """A list of Python strings from a list, an array or a tensor of strings.
+    """A list of Python strings from a string or from a list, array or tensor of strings.
 
     Raises:
         ValueError: an element is not a string.
@@ -50,13 +58,25 @@ def as_strings(values: Any) -> list[str]:
     if isinstance(values, tf.Tensor):
         values = values.numpy()
     strings = []
-    for value in np.asarray(values, object).reshape(-1):
+    for value in values:
         if isinstance(value, bytes):
             value = value.decode("utf-8", errors="ignore")
         if not isinstance(value, str):
-            raise ValueError(f"expected strings, received {value!r}")
+            raise ValueError(
+                f"expected strings, received {value!r}; pairs are a tuple (texts, second texts)"
+            )
         strings.append(value)
     return strings
+
+
+def gather_texts(x: Any) -> Any:
+    """The texts of a dataset of batches, in the form of its elements; anything else as it is."""
+    if not isinstance(x, tf.data.Dataset):
+        return x
+    batches = [batch[0] if isinstance(batch, tuple) and len(batch) == 1 else batch for batch in x]
+    if not batches:
+        return []
+    return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0).numpy(), *batches)
 
 
 def as_dataset(
@@ -72,7 +92,7 @@ def as_dataset(
         if leaves[0].shape.rank == 0:
             return x.batch(batch_size or 32)
         return x
-    if isinstance(x, Mapping) and "text" not in x:
+    if has_features(x):
         inputs: Any = {name: np.asarray(value) for name, value in x.items()}
     else:
         texts, pairs = split_texts(x)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from keras import ops
 
 from bert_keras import checkpoints
@@ -19,7 +20,13 @@ from bert_keras.layers.basic import Linear
 from bert_keras.metrics.glue import classification_metrics
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch, BertTask
-from bert_keras.tasks.inputs import as_strings, has_pairs, split_texts
+from bert_keras.tasks.inputs import (
+    as_strings,
+    gather_texts,
+    has_features,
+    has_pairs,
+    split_texts,
+)
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
 
@@ -47,10 +54,18 @@ def _stored_labels(checkpoint: checkpoints.Checkpoint) -> list[Label] | None:
     return None if labels is None else list(labels)
 
 
-def _same_classes(stored: Sequence[Label], labels: Sequence[Label]) -> bool:
-    """Whether a stored head fits the labels: theirs, or as many without names of their own."""
-    unnamed = [f"LABEL_{index}" for index in range(len(labels))]
-    return list(stored) in (list(labels), unnamed)
+def _columns_of(stored: Sequence[Label], labels: Sequence[Label]) -> list[int] | None:
+    """Which column of a stored head is each label's; None where the head is for other labels.
+
+    Labels are compared as they are written, "1" being 1. A head whose labels have no names of
+    their own takes those given.
+    """
+    names, wanted = [str(label) for label in stored], [str(label) for label in labels]
+    if names == [f"LABEL_{index}" for index in range(len(wanted))]:
+        return list(range(len(wanted)))
+    if sorted(names) != sorted(wanted):
+        return None
+    return [names.index(name) for name in wanted]
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
@@ -62,7 +77,7 @@ class TextClassifier(BertTask):
         tokenizer: the BertTokenizer of its vocabulary.
         labels: the classes, strings or whole numbers, in the order of the logits. None leaves
             them to `fit`, which takes the sorted labels of the training data.
-        pairs: whether an example is a pair of texts; `fit` sets it from the data.
+        pairs: whether an example is a pair of texts; None until `fit` sees its data.
         max_length, seed: see `BertTask`.
 
     Example:
@@ -78,7 +93,7 @@ class TextClassifier(BertTask):
         encoder: BertEncoder,
         tokenizer: BertTokenizer,
         labels: Sequence[Label] | None = None,
-        pairs: bool = False,
+        pairs: bool | None = None,
         max_length: int = 128,
         seed: int = 0,
         **kwargs: Any,
@@ -144,7 +159,8 @@ class TextClassifier(BertTask):
         if tokenizer is None:
             tokenizer = checkpoint.tokenizer()
         elif checkpoint.format == "size":
-            encoder_options["config"] = {"vocab_size": tokenizer.vocab_size}
+            changed = encoder_options.get("config") or {}
+            encoder_options["config"] = {"vocab_size": tokenizer.vocab_size, **changed}
         encoder = checkpoint.encoder(add_pooler=True, dtype=dtype, **encoder_options)
         own = checkpoint.settings.get("bert_keras", {})
         stored = _stored_labels(checkpoint)
@@ -152,27 +168,46 @@ class TextClassifier(BertTask):
             encoder,
             tokenizer,
             stored if labels is None else labels,
-            own.get("pairs", False),
-            max_length or own.get("max_length", 128),
+            own.get("pairs"),
+            max_length or own.get("max_length", min(128, encoder.config.max_position_embeddings)),
             seed,
         )
-        if stored is not None and (labels is None or _same_classes(stored, labels)):
-            checkpoint.fill_head("classifier", classifier._head_weights())
+        if stored is not None:
+            classifier._take_head(checkpoint, stored)
         return classifier
+
+    def _take_head(self, checkpoint: checkpoints.Checkpoint, stored: Sequence[Label]) -> None:
+        """The checkpoint's head, its columns in the order of the labels."""
+        columns = _columns_of(stored, self.labels)
+        if columns is None:
+            logging.warning(
+                "%s has a head for the labels %s: the new one, for %s, starts from random weights",
+                checkpoint.source,
+                list(stored),
+                self.labels,
+            )
+            return
+        head, weights = checkpoint.head("classifier"), self._head_weights()
+        weights["classifier/kernel"].assign(head["classifier/kernel"][:, columns])
+        weights["classifier/bias"].assign(head["classifier/bias"][columns])
 
     def set_labels(self, labels: Sequence[Label]) -> None:
         """Fixes the classes and makes the head's weights.
 
         Raises:
-            ValueError: fewer than two labels, a label twice, or other labels are set already.
+            UserError: fewer than two labels, a label twice, a fraction, or other labels are set
+                already.
         """
+        for label in labels:
+            if not isinstance(label, str) and int(label) != label:
+                raise UserError(f"labels are strings or whole numbers, received {label!r}")
         labels = [label if isinstance(label, str) else int(label) for label in labels]
         if self._labels is not None:
             if labels != self.labels:
-                raise ValueError(f"the labels are {self.labels} already, received {labels}")
+                raise UserError(f"the labels are {self.labels} already, received {labels}")
             return
         if len(labels) < 2 or len(set(labels)) < len(labels):
-            raise ValueError(f"expected at least two different labels, received {labels}")
+            raise UserError(f"expected at least two different labels, received {labels}")
         self._labels = tuple(labels)
         self.classifier.width = len(labels)
         self.classifier.build(self.encoder.config.hidden_size)
@@ -185,21 +220,25 @@ class TextClassifier(BertTask):
     def call(self, features: Batch, training: bool = False) -> Any:
         """Float32 logits `[batch, classes]`, or `[batch, per_row, classes]` when packed."""
         pooled = self.encoder(features, training=training)["pooled_output"]
-        shape = (*ops.shape(pooled)[:-1], self.classifier.width)
+        shape = (*ops.shape(pooled)[:-1], len(self.labels))
         rows = ops.reshape(pooled, (-1, self.encoder.config.hidden_size))
         config = self.encoder.config
         rate = config.classifier_dropout
         rate = config.hidden_dropout_prob if rate is None else rate
-        seed = features.get("dropout_seed") if training else None
-        if seed is not None:
-            rows = kernels.dropout(rows, rate, kernels.fold_seed(seed, -1))
-        return ops.cast(ops.reshape(self.classifier(rows), shape), "float32")
+        if training:
+            seed = features.get("dropout_seed")
+            seed = self.encoder.seed_generator.next() if seed is None else seed
+            rows = kernels.dropout(rows, rate, kernels.fold_seed(ops.cast(seed, "int32"), -1))
+        logits = self.classifier(rows, training=training)
+        return ops.cast(ops.reshape(logits, shape), "float32")
 
     def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
         """Softmax cross-entropy, summed over the examples, with the weight of each."""
-        labels = tf.cast(labels, tf.int32)
+        labels = tf.reshape(tf.cast(labels, tf.int32), tf.shape(outputs)[:-1])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
-        weights = tf.ones_like(losses) if weights is None else tf.cast(weights, losses.dtype)
+        if weights is None:
+            weights = tf.ones_like(losses)
+        weights = tf.reshape(tf.cast(weights, losses.dtype), tf.shape(losses))
         term = LossTerm(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
         return StepResult({"loss": term}, outputs)
 
@@ -212,6 +251,8 @@ class TextClassifier(BertTask):
         Whole numbers are indices where the classes are strings, and are looked up among the
         classes where these are numbers. A label that is not a class is an error.
         """
+        if labels.dtype == tf.bool:
+            labels = tf.cast(labels, tf.int32)
         classes = self.labels
         if labels.dtype != tf.string and isinstance(classes[0], str):
             indices = tf.cast(labels, tf.int32)
@@ -230,15 +271,20 @@ class TextClassifier(BertTask):
         inputs = x
         if isinstance(x, tf.data.Dataset):
             inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
-        self.pairs = self.pairs or has_pairs(inputs)
+        if isinstance(inputs, tuple) or not has_features(inputs):
+            self.pairs = has_pairs(inputs)
         if self._labels is not None:
             return
         if isinstance(x, tf.data.Dataset):
+            if int(x.cardinality()) == tf.data.INFINITE_CARDINALITY:
+                raise ValueError(
+                    "the dataset has no end, so its labels cannot be listed: give labels="
+                )
             batches = [element[1] for element in x.as_numpy_iterator()]
             values = np.concatenate([np.ravel(batch) for batch in batches])
         else:
             values = np.asarray(y)
-        distinct = np.unique(values)
+        distinct = np.unique(values.astype(np.int32) if values.dtype == bool else values)
         if distinct.dtype.kind in "SO":
             distinct = np.unique(as_strings(distinct))
         self.set_labels(distinct.tolist())
@@ -247,12 +293,13 @@ class TextClassifier(BertTask):
         """The label of each input.
 
         Args:
-            x: a list of strings; a tuple (texts, second texts); or a dict with `text` and
-                `text_pair`.
+            x: a list of strings; a tuple (texts, second texts); a dict with `text` and
+                `text_pair`; or a dataset of batches of any of these.
 
         Returns one `Classification` per input, in order.
         """
-        return self.answers(self.raw_outputs(self.encode(*split_texts(x)), batch_size))
+        inputs = split_texts(gather_texts(x))
+        return self.answers(self.raw_outputs(self.encode(*inputs), batch_size))
 
     def answers(self, logits: np.ndarray) -> list[Classification]:
         """Logits `[N, classes]` as labels with their probabilities."""

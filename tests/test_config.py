@@ -84,6 +84,7 @@ def test_our_own_spelling_of_gelu_is_written_as_hugging_face_spells_it():
         ({"num_hidden_layers": 0}, "num_hidden_layers must be a positive whole number, not 0"),
         ({"vocab_size": "many"}, "vocab_size must be a positive whole number, not 'many'"),
         ({"hidden_dropout_prob": 1.5}, "hidden_dropout_prob must be at least 0 and below 1"),
+        ({"is_decoder": True}, "is_decoder is true, expected an encoder"),
         ({"model_type": "roberta"}, "model_type is 'roberta', expected 'bert'"),
     ],
 )

@@ -11,6 +11,8 @@ from bert_keras.export import saved_model
 def run(values: flags.FlagValues) -> int:
     """Leaves a SavedModel in BASE/NAME/VERSION and says how to serve it."""
     task = load_task("model", values.model)
+    if values.pairs is not None:
+        task.pairs = values.pairs
     path = saved_model.save(task, values.output).resolve()
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     print(

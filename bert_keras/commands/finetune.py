@@ -29,8 +29,26 @@ from bert_keras.training.fine_tuning import (
 )
 from bert_keras.training.strategies import make_strategy
 
-# Flags that say where and how a run works, not what comes out of it.
-_WITHOUT_EFFECT = ("output_dir", "checkpoint_every", "tfds_dir", "flagfile", "undefok")
+# Flags that say where things are and how a run works. What decides the outcome is compared by
+# content, so that moved files do not end a run; of --init its name is all there is to compare.
+_WITHOUT_EFFECT = (
+    "checkpoint_every",
+    "dev",
+    "flagfile",
+    "help",
+    "helpfull",
+    "helpshort",
+    "helpxml",
+    "label_column",
+    "only_check_args",
+    "output_dir",
+    "pair_column",
+    "text_column",
+    "tfds_dir",
+    "train",
+    "undefok",
+    "vocab",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +63,12 @@ def run(values: flags.FlagValues) -> int:
     """Leaves `model/`, `metrics.json` and `predictions.jsonl` under `--output_dir`."""
     output_dir = pathlib.Path(values.output_dir)
     labels, train, dev = _read(values)
-    claim_directory(output_dir, _identity(values, train, dev, labels))
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(values.seed)
     strategy = make_strategy(values.strategy)
     with strategy.scope():
         task = _make_task(values, labels, pairs=train.examples.pairs is not None)
+    claim_directory(output_dir, _identity(values, task, strategy, train, dev))
     _announce(task, train, dev, strategy)
     score = None if dev is None else _scorer(task, dev)
     tuner = FineTuner(
@@ -61,7 +79,10 @@ def run(values: flags.FlagValues) -> int:
         _settings(values),
         strategy,
     )
-    progress = tuner.run()
+    try:
+        progress = tuner.run()
+    except FloatingPointError as error:
+        raise UserError(f"--output_dir={output_dir}: {error}") from None
     task.save_pretrained(output_dir / "model")
     metrics = _summary(progress, len(train.ids))
     if dev is not None and score is not None:
@@ -79,6 +100,10 @@ def _read(values: flags.FlagValues) -> tuple[list[str], _Split, _Split | None]:
     train = read_flagged(values, values.train, labelled=True)
     labels = values.labels or train.label_set()
     train_split = _Split(train, np.asarray(train.label_ids(labels), np.int32))
+    if values.early_stopping and not values.dev:
+        raise UserError("--early_stopping: needs --dev, the data to score")
+    if values.lora_rank and values.freeze != "none":
+        raise UserError("--lora_rank: freezes all other weights by itself, give no --freeze")
     if values.best_metric == "f1" and len(labels) != 2:
         raise UserError(f"--best_metric=f1: is for two labels, there are {len(labels)}")
     if not values.dev:
@@ -150,19 +175,30 @@ def _make_task(values: flags.FlagValues, labels: list[str], pairs: bool) -> Text
 
 
 def _identity(
-    values: flags.FlagValues, train: _Split, dev: _Split | None, labels: list[str]
+    values: flags.FlagValues,
+    task: TextClassifier,
+    strategy: tf.distribute.Strategy,
+    train: _Split,
+    dev: _Split | None,
 ) -> dict[str, Any]:
-    """What decides the outcome of a run: flags and data."""
+    """What decides the outcome of a run: settings, and the contents behind the paths."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
-    for name in ("help", "helpfull", "helpshort", "helpxml"):
-        run.pop(name, None)
-    run["labels"] = labels
+    tokenizer = {**task.tokenizer.get_config(), "name": None}
+    run |= {
+        "labels": task.labels,
+        "replicas": strategy.num_replicas_in_sync,
+        "config": task.encoder.config.to_dict(),
+        "vocabulary_sha256": _digest(task.tokenizer.vocabulary, tokenizer),
+    }
     for name, split in (("train", train), ("dev", dev)):
         if split is not None:
             examples = split.examples
-            text = repr((examples.texts, examples.pairs, examples.labels))
-            run[f"{name}_sha256"] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+            run[f"{name}_sha256"] = _digest(examples.texts, examples.pairs, examples.labels)
     return run
+
+
+def _digest(*contents: Any) -> str:
+    return hashlib.sha256(repr(contents).encode("utf-8", "replace")).hexdigest()
 
 
 def _announce(

@@ -14,16 +14,29 @@ def load_task(flag: str, directory: str) -> TextClassifier:
     """The task model in a directory that `finetune` or transformers wrote.
 
     Raises:
-        UserError: the directory has no head of a known task; names the flag.
+        UserError: the directory has no head of a known task or is damaged; names the flag.
     """
-    checkpoint = checkpoints.open_checkpoint(directory)
-    if not checkpoint.has_head("classifier"):
-        architecture = ", ".join(checkpoint.settings.get("architectures") or ["none"])
+    try:
+        checkpoint = checkpoints.open_checkpoint(directory)
+        if checkpoint.has_head("classifier"):
+            return TextClassifier.from_pretrained(directory)
+    except UserError as error:
+        raise UserError(f"--{flag}={directory}: {error}") from None
+    architecture = ", ".join(checkpoint.settings.get("architectures") or ["none"])
+    raise UserError(
+        f"--{flag}={directory}: has no classifier (architecture: {architecture}); expected "
+        "a directory written by bert-keras finetune, or BertForSequenceClassification"
+    )
+
+
+def check_pairs(task: TextClassifier, examples: Examples) -> None:
+    """A UserError where a model of pairs meets single texts, or the other way round."""
+    has_pairs = examples.pairs is not None
+    if task.pairs is not None and task.pairs != has_pairs:
+        kinds = {True: "pairs of texts", False: "single texts"}
         raise UserError(
-            f"--{flag}={directory}: has no classifier (architecture: {architecture}); expected "
-            "a directory written by bert-keras finetune, or BertForSequenceClassification"
+            f"{examples.source}: has {kinds[has_pairs]}, the model expects {kinds[task.pairs]}"
         )
-    return TextClassifier.from_pretrained(directory)
 
 
 def read_flagged(values: flags.FlagValues, spec: str, labelled: bool) -> Examples:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from absl import flags
 
-from bert_keras.commands.loading import load_task, read_flagged
+from bert_keras.commands.loading import check_pairs, load_task, read_flagged
 from bert_keras.data.examples import Examples
 from bert_keras.errors import UserError
 
@@ -22,8 +22,8 @@ def run(values: flags.FlagValues) -> int:
     """Writes one JSON object per input, in order, a batch at a time."""
     if (values.model is None) == (values.server is None):
         raise UserError("give either --model=DIR or --server=host:port")
-    answer = _from_server(values) if values.server else _from_model(values)
     examples = read_flagged(values, values.input, labelled=False)
+    answer = _from_server(values) if values.server else _from_model(values, examples)
     with _output(values.output) as file:
         for start in range(0, len(examples), values.batch_size):
             part = slice(start, start + values.batch_size)
@@ -43,8 +43,9 @@ def _rows(examples: Examples, part: slice, answer: Answerer) -> Iterator[Answer]
         yield {**row, **answered}
 
 
-def _from_model(values: flags.FlagValues) -> Answerer:
+def _from_model(values: flags.FlagValues, examples: Examples) -> Answerer:
     task = load_task("model", values.model)
+    check_pairs(task, examples)
 
     def answer(texts: list[str], pairs: list[str] | None) -> list[Answer]:
         inputs = texts if pairs is None else (texts, pairs)

@@ -11,6 +11,12 @@ def define() -> flags.FlagValues:
     """Which model, to where."""
     values = flags.FlagValues()
     flags.DEFINE_string("model", None, "a model directory with a task", flag_values=values)
+    flags.DEFINE_boolean(
+        "pairs",
+        None,
+        "whether an input is a pair of texts; by default as the model directory says, else not",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "output",
         None,

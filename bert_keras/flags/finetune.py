@@ -152,4 +152,11 @@ def _define_run(values: flags.FlagValues) -> None:
         lower_bound=0,
         flag_values=values,
     )
-    flags.DEFINE_integer("seed", 0, "of weights, order and dropout", flag_values=values)
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "of weights, order and dropout",
+        lower_bound=0,
+        upper_bound=2**31 - 1,
+        flag_values=values,
+    )

@@ -226,9 +226,15 @@ class BertEncoder(keras.Model):
             "gradient_checkpointing": self.gradient_checkpointing,
             "lora_rank": self.lora_rank,
             "lora_alpha": self.lora_alpha,
+            "frozen": [p for p, weight in self.named_weights().items() if not weight.trainable],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> BertEncoder:
         values = dict(config)
-        return cls(BertConfig.from_dict(values.pop("config")), **values)
+        frozen = values.pop("frozen", [])
+        encoder = cls(BertConfig.from_dict(values.pop("config")), **values)
+        weights = encoder.named_weights()
+        for path in frozen:
+            weights[path].trainable = False
+        return encoder

@@ -42,6 +42,10 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
         name: str,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("gradient_accumulation_steps"):
+            # Keras counts micro-steps as iterations inside the graph, which the seeds of
+            # dropout and the weights of uneven batches would have to follow.
+            raise ValueError("gradient_accumulation_steps is not supported by this optimizer")
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.decay_rate = weight_decay
         self.not_decayed = tuple(exclude_from_weight_decay)

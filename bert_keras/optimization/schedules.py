@@ -26,6 +26,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         peak: the highest rate.
         total_steps: number of updates of the run. None until `resolve` is called, which a
             task's `fit` does when it knows the number.
+        first_step: updates done before the run, so that a second `fit` warms up anew.
         warmup_steps: updates until the peak; alternatively `warmup_ratio`, a share of the run.
         decay: "linear", "cosine", "polynomial" (with `power`) or "constant".
     """
@@ -39,6 +40,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         decay: str = "linear",
         power: float = 1.0,
         decay_from: str = "peak",
+        first_step: int = 0,
     ) -> None:
         if decay not in DECAYS:
             raise ValueError(f"decay must be one of {', '.join(DECAYS)}; received {decay!r}")
@@ -53,10 +55,12 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.decay = decay
         self.power = power
         self.decay_from = decay_from
+        self.first_step = first_step
 
-    def resolve(self, total_steps: int) -> None:
-        """Fixes the length of the run."""
+    def resolve(self, total_steps: int, first_step: int = 0) -> None:
+        """Fixes the length of the run, and how many updates were done before it."""
         self.total_steps = int(total_steps)
+        self.first_step = int(first_step)
 
     def __call__(self, step: Any) -> Any:
         if self.total_steps is None:
@@ -68,7 +72,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         warmup = self.warmup_steps
         if warmup is None:
             warmup = math.ceil(self.warmup_ratio * self.total_steps)
-        step = ops.cast(step, "float32")
+        step = ops.cast(step, "float32") - float(self.first_step)
         start = float(warmup) if self.decay_from == "peak" else 0.0
         progress = ops.clip((step - start) / max(1.0, total - start), 0.0, 1.0)
         decayed = self.peak * self._shape(progress)
@@ -92,4 +96,5 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
             "decay": self.decay,
             "power": self.power,
             "decay_from": self.decay_from,
+            "first_step": self.first_step,
         }

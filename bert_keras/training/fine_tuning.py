@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ import keras
 import numpy.typing as npt
 import tensorflow as tf
 
+from bert_keras.config import read_json
 from bert_keras.data.batches import epoch_order
 from bert_keras.data.encoded import EncodedExamples
 from bert_keras.errors import UserError
@@ -147,14 +149,24 @@ class FineTuner:
             self._end_epoch()
             self._save()
         if self.evaluate is not None:
-            self._best.read(self._best_path).assert_consumed()
+            self._read(self._best.read, self._best_path)
         return self.progress
+
+    def _read(self, read: Callable[[str], Any], path: str) -> None:
+        """Reads a checkpoint; a UserError where it is damaged."""
+        try:
+            read(path).assert_consumed()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"{path}: cannot be read ({reason}); delete the folder of the run to start anew"
+            ) from None
 
     def _restore(self) -> None:
         latest = self._manager.latest_checkpoint
         if latest is None:
             return
-        self._checkpoint.restore(latest).assert_consumed()
+        self._read(self._checkpoint.restore, latest)
         self.progress = Progress(**json.loads(self._state.numpy()))
         if not self.progress.finished:
             self.say(
@@ -205,7 +217,7 @@ class FineTuner:
     def _run_epoch(self) -> None:
         progress, settings = self.progress, self.settings
         self.say(f"epoch {progress.epoch + 1} of {settings.epochs}")
-        bar = keras.utils.Progbar(self.steps_per_epoch, unit_name="step", stateful_metrics=["loss"])
+        bar = _progress_bar(self.steps_per_epoch)
         iterator = iter(self._dataset(progress.epoch, progress.step))
         while progress.step < self.steps_per_epoch:
             total, weight = self._step_function(iterator)
@@ -252,6 +264,14 @@ class FineTuner:
             self._best.write(self._best_path)
 
 
+def _progress_bar(steps: int) -> keras.utils.Progbar:
+    """Redraws itself on a terminal; in a file, where each state stays, it is seldom written."""
+    interval = 0.05 if sys.stdout.isatty() else 15.0
+    return keras.utils.Progbar(
+        steps, unit_name="step", stateful_metrics=["loss"], interval=interval
+    )
+
+
 def claim_directory(output_dir: pathlib.Path, run: dict[str, Any]) -> None:
     """Marks `output_dir` as that of a run, so that only the same run is ever resumed there.
 
@@ -259,13 +279,14 @@ def claim_directory(output_dir: pathlib.Path, run: dict[str, Any]) -> None:
         run: what decides the outcome, by the flags' names; JSON values.
 
     Raises:
-        UserError: another run lives there; names what differs.
+        UserError: another run has a checkpoint there; names what differs.
     """
     path = output_dir / "run.json"
-    if not path.exists():
+    # A run without a checkpoint has nothing to lose.
+    if not (path.exists() and (output_dir / "checkpoints" / "checkpoint").exists()):
         write_json(path, run)
         return
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     for name in run:
         if found.get(name) != json.loads(json.dumps(run[name])):
             raise UserError(

@@ -123,6 +123,12 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(trained, capsys):
         ({"--labels": "negative,positive"}, b"text\tlabel\na\tneutral\n", "'neutral'"),
         ({"--init": "size:huge"}, None, "--init=size:huge"),
         ({"--init": "nowhere"}, None, "--init=nowhere"),
+        ({"--seq_length": "600"}, None, "max_length is 600"),
+        ({"--seed": "-1"}, None, "--seed=-1"),
+        ({"--labels": "positive,negative,positive"}, None, "two different labels"),
+        ({"--learning_rate": "inf"}, None, "the loss is nan"),
+        ({"--early_stopping": "2", "--dev": ""}, None, "--early_stopping: needs --dev"),
+        ({"--lora_rank": "2", "--freeze": "encoder"}, None, "--lora_rank: freezes"),
         ({"--vocab": "nowhere.txt"}, None, "nowhere.txt"),
         ({"--train": "nowhere.tsv"}, None, "nowhere.tsv"),
         ({"--batch_size": "0"}, None, "--batch_size=0"),
@@ -137,6 +143,30 @@ def test_bad_input_is_one_line_and_status_two(tmp_path, capsys, change, content,
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("bert-keras finetune: error: ")
     assert message in error
+
+
+def test_a_corrected_command_takes_the_folder_of_a_failed_one(tmp_path, capsys):
+    files = [*_files(tmp_path), f"--output_dir={tmp_path}/out", "--epochs=1", "--seq_length=16"]
+    assert cli.main(["finetune", *files, "--init=size:L-1_H-60x"]) == 2
+    options = ["--init=size:L-1_H-64", "--strategy=mirrored", "--lora_rank=2", "--early_stopping=1"]
+    assert cli.main(["finetune", *files, *options]) == 0
+    assert "2 replica(s)" in capsys.readouterr().out
+    moved = [argument.replace("train.tsv", "moved.tsv") for argument in files]
+    (tmp_path / "train.tsv").rename(tmp_path / "moved.tsv")
+    assert cli.main(["finetune", *moved, *options]) == 0
+    with (tmp_path / "moved.tsv").open("a") as file:
+        file.write("film\tpositive\n")
+    assert cli.main(["finetune", *moved, *options]) == 2
+    assert "train_sha256" in capsys.readouterr().err
+
+
+def test_pairs_for_a_model_of_single_texts_are_refused(trained, tmp_path, capsys):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"text": "a", "text_pair": "b", "label": "positive"}\n')
+    for verb, flag in (("evaluate", "data"), ("predict", "input")):
+        assert cli.main([verb, f"--model={trained}/out/model", f"--{flag}={file}"]) == 2
+        expected = "has pairs of texts, the model expects single texts"
+        assert expected in capsys.readouterr().err
 
 
 def test_a_dev_file_with_a_new_label_is_refused_with_its_line(tmp_path, capsys):
@@ -199,6 +229,7 @@ def test_sigkill_at_random_moments_ends_with_bitwise_the_same_model(tmp_path, pr
     assert start("unbroken").wait() == 0
     seconds = time.monotonic() - started
     random = np.random.default_rng(0)
+    kills = 0
     for _ in range(6):
         process = start("killed")
         try:
@@ -206,6 +237,8 @@ def test_sigkill_at_random_moments_ends_with_bitwise_the_same_model(tmp_path, pr
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
+            kills += 1
+    assert kills >= 3 and (tmp_path / "killed" / "checkpoints" / "checkpoint").exists()
     assert start("killed").wait() == 0
     expected, got = (
         load_file(tmp_path / name / "model" / "model.safetensors")

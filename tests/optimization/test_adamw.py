@@ -76,6 +76,11 @@ def test_exclusions_and_clipping_survive_the_configuration():
     assert copy.clip_norm == 0.5 and copy.decay_rate == 0.02
 
 
+def test_accumulation_inside_the_optimizer_is_refused():
+    with pytest.raises(ValueError, match="gradient_accumulation_steps is not supported"):
+        AdamW(gradient_accumulation_steps=2)
+
+
 def _distance_moved(strategy, gradients, clip_norm):
     """Norm of what clipped plain momentum accumulates after one step."""
     with strategy.scope():

@@ -70,6 +70,13 @@ def test_bad_arguments(arguments, message):
         WarmupDecay(PEAK, **arguments)
 
 
+def test_a_second_run_warms_up_anew():
+    schedule = WarmupDecay(PEAK, 20, 5)
+    first = [float(schedule(step)) for step in range(21)]
+    schedule.resolve(20, first_step=100)
+    assert [float(schedule(100 + step)) for step in range(21)] == pytest.approx(first)
+
+
 def test_config_round_trip():
     schedule = WarmupDecay(PEAK, 50, 5, decay="polynomial", power=0.5, decay_from="start")
     copy = WarmupDecay.from_config(schedule.get_config())

@@ -75,8 +75,8 @@ def test_the_recipe_is_laid_out_over_the_run():
     unknown = _dataset(32).filter(lambda *_: True)
     with pytest.raises(ValueError, match="give steps_per_epoch"):
         classifier.fit(unknown, verbose=0)
-    classifier.fit(unknown, steps_per_epoch=2, verbose=0)
-    assert schedule.total_steps == 10
+    classifier.fit(unknown, steps_per_epoch=2, initial_epoch=1, epochs=3, verbose=0)
+    assert (schedule.total_steps, schedule.first_step) == (4, 8)
 
 
 def test_labels_as_strings_as_numbers_and_from_the_data():
@@ -158,8 +158,14 @@ def test_predict_keeps_the_order_and_takes_odd_inputs():
         alone = classifier.predict([text])[0]
         assert alone.scores == pytest.approx(answer.scores, abs=1e-6)
     assert classifier.predict([]) == []
+    batches = tf.data.Dataset.from_tensor_slices(texts).batch(4)
+    assert classifier.predict(batches) == classifier.predict(texts)
     with pytest.raises(ValueError, match="expected strings, received 3"):
         classifier.predict(["a", 3])
+    with pytest.raises(ValueError, match=r"pairs are a tuple \(texts, second texts\)"):
+        classifier.predict([("a", "b"), ("c", "d")])
+    with pytest.raises(ValueError, match="expected a tuple of two lists of texts"):
+        classifier.predict(("a", "b"))
     with pytest.raises(ValueError, match="1 texts but 2 second texts"):
         classifier.predict((["a"], ["b", "c"]))
 
@@ -210,8 +216,22 @@ def test_model_directory_round_trip(tmp_path):
     reloaded = TextClassifier.from_pretrained(tmp_path / "model")
     assert reloaded.predict(["a good film"]) == classifier.predict(["a good film"])
     assert reloaded.labels == ["no", "yes", "unsure"] and reloaded.max_length == 9
+    assert reloaded.pairs is None
     other = TextClassifier.from_pretrained(tmp_path / "model", labels=["x", "y"])
     assert other.classifier.kernel.shape == (32, 2)
+    # The same labels in another order keep the trained head, column by column.
+    order = ["unsure", "no", "yes"]
+    turned = TextClassifier.from_pretrained(tmp_path / "model", labels=order)
+    answers = [model.predict(["a good film"])[0].scores for model in (turned, classifier)]
+    assert list(answers[0]) == order and answers[0] == pytest.approx(answers[1])
+
+
+def test_labels_that_the_command_line_stored_as_text_are_numbers_in_python(tmp_path):
+    small.classifier(labels=["0", "1"]).save_pretrained(tmp_path)
+    stored = TextClassifier.from_pretrained(tmp_path)
+    numbers = TextClassifier.from_pretrained(tmp_path, labels=[0, 1])
+    np.testing.assert_array_equal(stored.classifier.kernel, numbers.classifier.kernel)
+    assert numbers.predict(["a"])[0].label in (0, 1)
 
 
 def test_lora_is_merged_in_a_model_directory(tmp_path):
@@ -227,6 +247,78 @@ def test_lora_is_merged_in_a_model_directory(tmp_path):
         reloaded.predict(["a good film"]), classifier.predict(["a good film"]), strict=True
     ):
         assert got.scores == pytest.approx(want.scores, abs=1e-5)
+
+
+def test_lora_after_a_prediction_changes_the_next_one():
+    classifier = small.classifier(dropout=0.0)
+    before = classifier.predict(["a good film"])[0].scores
+    classifier.encoder.enable_lora(2)
+    for weight in classifier.encoder.trainable_variables:
+        weight.assign(np.random.default_rng(0).normal(size=weight.shape))
+    after = classifier.predict(["a good film"])[0].scores
+    assert after != pytest.approx(before, abs=1e-3)
+
+
+def test_features_in_place_of_texts_learn_the_same_labels():
+    texts, labels = small.sentences(32)
+    numbers = [small.LABELS.index(label) for label in labels]
+    features = small.tokenizer()(texts, max_length=16)
+    runs = []
+    for x, y in ((texts, numbers), (features, numbers), (features, np.array(numbers)[:, None])):
+        classifier = small.classifier(dropout=0.0, labels=[1, 0])
+        classifier.compile()
+        classifier.fit(x, y, shuffle=False, verbose=0)
+        runs.append(np.asarray(classifier.classifier.bias))
+    np.testing.assert_allclose(runs[1], runs[0], atol=1e-6)
+    np.testing.assert_allclose(runs[2], runs[1], atol=1e-7)
+
+
+def test_labels_found_in_fit_under_mirrored_strategy(two_replicas):
+    with two_replicas.scope():
+        classifier = small.classifier(labels=None)
+        classifier.compile()
+    # 33 examples: the last batch is one example for two replicas.
+    classifier.fit(_dataset(33, batch=16), verbose=0)
+    assert classifier.labels == small.LABELS
+
+
+def test_what_cannot_be_trained_is_refused():
+    endless = _dataset().repeat()
+    classifier = small.classifier(labels=None)
+    classifier.compile()
+    with pytest.raises(ValueError, match="the dataset has no end"):
+        classifier.fit(endless, steps_per_epoch=1, verbose=0)
+    with pytest.raises(ValueError, match="the labels are not set"):
+        classifier.predict(["a"])
+    with pytest.raises(UserError, match="strings or whole numbers, received 0.5"):
+        classifier.fit(["a", "b"], [0.5, 1.0], verbose=0)
+    half = TextClassifier(
+        small.encoder(dtype="mixed_float16"), small.tokenizer(), small.LABELS, max_length=16
+    )
+    with pytest.raises(ValueError, match="use mixed_bfloat16"):
+        half.compile()
+
+
+def test_frozen_weights_and_metrics_survive_a_keras_file(tmp_path):
+    classifier = small.classifier()
+    classifier.encoder.embeddings.trainable = False
+    top = keras.metrics.SparseTopKCategoricalAccuracy(k=1, name="top")
+    classifier.compile(weighted_metrics=[top])
+    classifier.fit(_dataset(), verbose=0)
+    classifier.save(tmp_path / "classifier.keras")
+    reloaded = keras.models.load_model(tmp_path / "classifier.keras")
+    paths = [[w.path for w in m.trainable_variables] for m in (classifier, reloaded)]
+    assert [p.split("/", 1)[1] for p in paths[0]] == [p.split("/", 1)[1] for p in paths[1]]
+    for one, two in zip(classifier.optimizer.variables, reloaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert "top" in reloaded.evaluate(_dataset(), verbose=0, return_dict=True)
+
+
+def test_the_head_has_dropout_in_a_loop_of_one_s_own():
+    classifier = small.classifier(dropout=0.5)
+    features = small.tokenizer()(["a good film"] * 4)
+    runs = [np.asarray(classifier(features, training=True)) for _ in range(2)]
+    assert np.abs(runs[0] - runs[1]).max() > 1e-3
 
 
 def test_a_head_of_another_kind_is_refused(tmp_path):

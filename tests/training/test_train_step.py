@@ -14,7 +14,8 @@ from tests import small
 def _train(strategy, batches, dropout=0.0, clip_norm=1.0):
     """Weights after one update per batch, and the sum over replicas of the last loss."""
     with strategy.scope():
-        task = small.classifier(dropout)
+        # The published spread: larger weights let rounding grow beyond the bound below.
+        task = small.classifier(dropout, initializer_range=0.02)
         optimizer = AdamW(1e-4, clip_norm=clip_norm)
         optimizer.build(task.trainable_variables)
         task.compile(optimizer=optimizer)
@@ -49,7 +50,9 @@ def _largest_difference(one, two) -> float:
 def test_twenty_steps_on_two_replicas_equal_one_device(two_replicas):
     batches = _batches([16] * 20)
     alone = _train(tf.distribute.get_strategy(), batches)
-    start = [np.asarray(weight.value) for weight in small.classifier(0.0).weights]
+    start = [
+        np.asarray(weight.value) for weight in small.classifier(0.0, initializer_range=0.02).weights
+    ]
     assert _largest_difference(alone, start) > 1e-3
     assert _largest_difference(_train(two_replicas, batches), alone) < 1e-6
 
