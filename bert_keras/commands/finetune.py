@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from bert_keras.commands.loading import read_flagged
+from bert_keras.commands.loading import kind_of, read_flagged
 from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.examples import Examples
 from bert_keras.errors import UserError
@@ -109,9 +109,9 @@ def _read(values: flags.FlagValues) -> tuple[list[str], _Split, _Split | None]:
     if not values.dev:
         return labels, train_split, None
     dev = read_flagged(values, values.dev, labelled=True)
-    if (dev.pairs is None) != (train.pairs is None):
-        kinds = ["single texts", "pairs of texts"][:: 1 if train.pairs is None else -1]
-        raise UserError(f"--dev={values.dev}: has {kinds[1]}, --train={values.train} {kinds[0]}")
+    train_kind, dev_kind = (kind_of(split.pairs is not None) for split in (train, dev))
+    if dev_kind != train_kind:
+        raise UserError(f"--dev={values.dev}: has {dev_kind}, --train={values.train} {train_kind}")
     return labels, train_split, _Split(dev, np.asarray(dev.label_ids(labels), np.int32))
 
 

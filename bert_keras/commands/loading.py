@@ -29,13 +29,17 @@ def load_task(flag: str, directory: str) -> TextClassifier:
     )
 
 
+def kind_of(has_pairs: bool) -> str:
+    """What examples are, in messages."""
+    return "pairs of texts" if has_pairs else "single texts"
+
+
 def check_pairs(task: TextClassifier, examples: Examples) -> None:
     """A UserError where a model of pairs meets single texts, or the other way round."""
     has_pairs = examples.pairs is not None
     if task.pairs is not None and task.pairs != has_pairs:
-        kinds = {True: "pairs of texts", False: "single texts"}
         raise UserError(
-            f"{examples.source}: has {kinds[has_pairs]}, the model expects {kinds[task.pairs]}"
+            f"{examples.source}: has {kind_of(has_pairs)}, the model expects {kind_of(task.pairs)}"
         )
 
 

@@ -15,6 +15,12 @@ def truncated_normal(stddev: float) -> keras.initializers.Initializer:
     return keras.initializers.TruncatedNormal(stddev=stddev)
 
 
+def named_weights(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
+    """A layer's or a model's weights by their path inside it, such as `dense/kernel`."""
+    prefix = layer.path + "/"
+    return {weight.path.removeprefix(prefix): weight for weight in layer.weights}
+
+
 class BertLayer(keras.layers.Layer):
     """Base of this package's layers: casting is written out in `kernels`, never automatic."""
 
@@ -23,8 +29,7 @@ class BertLayer(keras.layers.Layer):
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """The layer's own weights by their path inside it, such as `dense/kernel`."""
-        prefix = self.path + "/"
-        return {weight.path.removeprefix(prefix): weight for weight in self.weights}
+        return named_weights(self)
 
 
 class Linear(BertLayer):

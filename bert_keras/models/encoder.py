@@ -11,6 +11,7 @@ from keras import ops
 
 from bert_keras.config import BertConfig
 from bert_keras.layers import kernels
+from bert_keras.layers.basic import named_weights
 from bert_keras.layers.embeddings import BertEmbeddings
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.pooler import Pooler
@@ -132,8 +133,7 @@ class BertEncoder(keras.Model):
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """The weights by their path inside the encoder, such as `layer_0/output/kernel`."""
-        prefix = self.path + "/"
-        return {weight.path.removeprefix(prefix): weight for weight in self.weights}
+        return named_weights(self)
 
     def merged_weights(self) -> dict[str, np.ndarray]:
         """Values by path, float32, with LoRA's updates added to the kernels they belong to."""
