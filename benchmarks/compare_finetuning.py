@@ -36,9 +36,10 @@ def table(theirs: pathlib.Path, ours: pathlib.Path) -> list[str]:
     left, right = read(theirs), read(ours)
     for task in sorted(left.keys() & right.keys()):
         seeds = sorted(left[task].keys() & right[task].keys())
-        for metric in ("accuracy", "f1"):
-            if not seeds or any(metric not in right[task][seed] for seed in seeds):
-                continue
+        if not seeds:
+            continue
+        names = [name for name in left[task][seeds[0]] if name.endswith(("_accuracy", "_f1"))]
+        for metric in names:
             a, b = ([side[task][seed][metric] for seed in seeds] for side in (left, right))
             difference = 100 * (statistics.mean(b) - statistics.mean(a))
             shown = ", ".join(map(str, seeds))

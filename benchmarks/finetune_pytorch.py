@@ -112,7 +112,8 @@ def run(task: str, seed: int, assets: pathlib.Path) -> dict[str, object]:
     init = assets / "weights" / "all-MiniLM-L6-v2"
     tokenizer = transformers.BertTokenizerFast.from_pretrained(init)
     splits = {
-        split: Encoded(tokenizer, recipe, assets / "data", split) for split in ("train", "dev")
+        split: Encoded(tokenizer, recipe, assets / "data", split)
+        for split in ("train", *recipe.scored)
     }
     torch.manual_seed(seed)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(init, num_labels=2)
@@ -125,7 +126,7 @@ def run(task: str, seed: int, assets: pathlib.Path) -> dict[str, object]:
         "task": task,
         "seed": seed,
         "learning_rate": recipe.learning_rate,
-        **evaluate(model, splits["dev"]),
+        **recipes.scores({split: evaluate(model, splits[split]) for split in recipe.scored}),
         "examples_per_second": seen / wall,
         "examples_per_cpu_second": seen / cpu,
         "seconds": wall,

@@ -25,8 +25,8 @@ from bert_keras.training.fine_tuning import (
     FineTuningSettings,
     LabelledExamples,
     Progress,
-    claim_directory,
 )
+from bert_keras.training.run_directory import claim_directory
 from bert_keras.training.strategies import make_strategy
 
 # Flags that say where things are and how a run works. What decides the outcome is compared by

@@ -15,12 +15,10 @@ import keras
 import numpy.typing as npt
 import tensorflow as tf
 
-from bert_keras.config import read_json
 from bert_keras.data.batches import epoch_order
 from bert_keras.data.encoded import EncodedExamples
-from bert_keras.errors import UserError
 from bert_keras.optimization import AdamW, WarmupDecay
-from bert_keras.training.files import write_json
+from bert_keras.training.run_directory import read_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,24 +147,14 @@ class FineTuner:
             self._end_epoch()
             self._save()
         if self.evaluate is not None:
-            self._read(self._best.read, self._best_path)
+            read_checkpoint(self._best.read, self._best_path)
         return self.progress
-
-    def _read(self, read: Callable[[str], Any], path: str) -> None:
-        """Reads a checkpoint; a UserError where it is damaged."""
-        try:
-            read(path).assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(
-                f"{path}: cannot be read ({reason}); delete the folder of the run to start anew"
-            ) from None
 
     def _restore(self) -> None:
         latest = self._manager.latest_checkpoint
         if latest is None:
             return
-        self._read(self._checkpoint.restore, latest)
+        read_checkpoint(self._checkpoint.restore, latest)
         self.progress = Progress(**json.loads(self._state.numpy()))
         if not self.progress.finished:
             self.say(
@@ -270,26 +258,3 @@ def _progress_bar(steps: int) -> keras.utils.Progbar:
     return keras.utils.Progbar(
         steps, unit_name="step", stateful_metrics=["loss"], interval=interval
     )
-
-
-def claim_directory(output_dir: pathlib.Path, run: dict[str, Any]) -> None:
-    """Marks `output_dir` as that of a run, so that only the same run is ever resumed there.
-
-    Args:
-        run: what decides the outcome, by the flags' names; JSON values.
-
-    Raises:
-        UserError: another run has a checkpoint there; names what differs.
-    """
-    path = output_dir / "run.json"
-    # A run without a checkpoint has nothing to lose.
-    if not (path.exists() and (output_dir / "checkpoints" / "checkpoint").exists()):
-        write_json(path, run)
-        return
-    found = read_json(path)
-    for name in run:
-        if found.get(name) != json.loads(json.dumps(run[name])):
-            raise UserError(
-                f"--output_dir={output_dir}: holds a run with {name}={found.get(name)!r}, "
-                f"received {run[name]!r}; choose another directory or delete it"
-            )

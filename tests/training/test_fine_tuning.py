@@ -11,7 +11,6 @@ from bert_keras.training.fine_tuning import (
     FineTuner,
     FineTuningSettings,
     LabelledExamples,
-    claim_directory,
 )
 from tests import small
 
@@ -173,18 +172,3 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be read .*delete the folder") as caught:
         _tuner(tmp_path, SETTINGS).run()
     assert "\n" not in str(caught.value)
-
-
-def test_a_folder_belongs_to_one_run(tmp_path):
-    run = {"learning_rate": 1e-3, "labels": ["a", "b"]}
-    claim_directory(tmp_path / "out", {**run, "learning_rate": 5.0})
-    # Without a checkpoint there is nothing to lose: the next run takes the folder over.
-    claim_directory(tmp_path / "out", run)
-    (tmp_path / "out" / "checkpoints").mkdir()
-    (tmp_path / "out" / "checkpoints" / "checkpoint").write_text("")
-    claim_directory(tmp_path / "out", run)
-    with pytest.raises(UserError, match=r"learning_rate=0.001, received 0.01; choose another"):
-        claim_directory(tmp_path / "out", {**run, "learning_rate": 1e-2})
-    (tmp_path / "out" / "run.json").write_text("{torn")
-    with pytest.raises(UserError, match="run.json:1: is not JSON"):
-        claim_directory(tmp_path / "out", run)
