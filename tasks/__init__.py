@@ -1,6 +1,7 @@
 """One file per task: its Keras model, its preprocessing, its metrics."""
 
 from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.pretrainer import BertPretrainer
 from bert_keras.tasks.text_classifier import Classification, TextClassifier
 
-__all__ = ["BertTask", "Classification", "TextClassifier"]
+__all__ = ["BertPretrainer", "BertTask", "Classification", "TextClassifier"]

@@ -114,6 +114,70 @@ def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:
     return ops.take_along_axis(sequence, positions[:, :, None], axis=1)
 
 
+def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax cross-entropy in nats, float32 `[n]`, and whether the label's logit is largest.
+
+    Shapes: logits `[n, classes]`, labels int32 `[n]`.
+    """
+    wide = ops.cast(logits, "float32")
+    hits = ops.cast(ops.argmax(wide, axis=-1), "int32") == labels
+    if ON_TENSORFLOW:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, wide), hits
+    chosen = ops.take_along_axis(wide, labels[:, None], axis=-1)[:, 0]
+    return ops.logsumexp(wide, axis=-1) - chosen, hits
+
+
+def tied_cross_entropy(
+    rows: Tensor, table: Tensor, bias: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`cross_entropy(rows @ table.T + bias, labels)`, for a large table.
+
+    Shapes: rows `[n, width]` in the compute dtype, table `[classes, width]` and bias
+    `[classes]` float32, labels int32 `[n]`.
+
+    On TensorFlow the gradient of the logits is never multiplied out: each row's own factor is
+    applied to the narrow side of the products that it enters, and of the logits only one
+    tensor, in the compute dtype, is kept for the gradient.
+    """
+    if not ON_TENSORFLOW:
+        logits = ops.matmul(rows, ops.transpose(ops.cast(table, rows.dtype)))
+        return cross_entropy(ops.cast(logits, "float32") + bias, labels)
+    return _tied_cross_entropy(
+        rows, tf.convert_to_tensor(table), tf.convert_to_tensor(bias), labels
+    )
+
+
+def _tied_cross_entropy(
+    rows: Tensor, table: Tensor, bias: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    dtype = rows.dtype
+
+    @tf.custom_gradient
+    def loss(rows: Tensor, table: Tensor, bias: Tensor) -> tuple[Any, Callable[..., Any]]:
+        narrow = tf.cast(table, dtype)
+        logits = tf.cast(tf.matmul(rows, narrow, transpose_b=True), tf.float32) + bias
+        losses, slopes = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+            features=logits, labels=labels
+        )
+        slopes = tf.cast(slopes, dtype)  # [n, classes], softmax minus one-hot
+
+        def gradient(upstream: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            # Factors relative to the largest are mostly 0 and 1, which 16 bits hold exactly.
+            top = tf.maximum(tf.reduce_max(tf.abs(upstream)), 1e-30)
+            relative = tf.cast(upstream / top, dtype)[None]  # [1, n]
+            of_bias = tf.cast(tf.matmul(relative, slopes)[0], tf.float32) * top
+            factors = upstream[:, None]
+            of_rows = tf.cast(tf.matmul(slopes, narrow), tf.float32) * factors
+            scaled = tf.cast(tf.cast(rows, tf.float32) * factors, dtype)
+            of_table = tf.matmul(slopes, scaled, transpose_a=True)
+            return tf.cast(of_rows, dtype), tf.cast(of_table, tf.float32), of_bias
+
+        hits = tf.argmax(logits, axis=-1, output_type=tf.int32) == labels
+        return (losses, hits), gradient
+
+    return loss(rows, table, bias)
+
+
 def check_at_most(value: Tensor | int, limit: int, what: str) -> None:
     """A ValueError (InvalidArgumentError inside a graph) when `value` exceeds `limit`."""
     if isinstance(value, int):

@@ -24,5 +24,5 @@ class NextSentenceHead(BertLayer):
     def build(self, input_shape: Any = None) -> None:
         self.dense.build(self.hidden_size)
 
-    def call(self, pooled: Tensor) -> Tensor:
-        return ops.cast(self.dense(pooled), "float32")
+    def call(self, pooled: Tensor, training: bool = False) -> Tensor:
+        return ops.cast(self.dense(pooled, training=training), "float32")

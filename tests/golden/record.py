@@ -174,6 +174,10 @@ def record_fixed(activation: str) -> dict[str, np.ndarray]:
         "nsp_logits": output.seq_relationship_logits.detach().numpy(),
     }
     found |= {f"pretraining_{k}": v for k, v in gradients(model, output.loss).items()}
+    cross_entropy = torch.nn.functional.cross_entropy
+    of_words = cross_entropy(output.prediction_logits.flatten(0, 1), words.flatten())
+    of_pairs = cross_entropy(output.seq_relationship_logits, targets["next_sentence"])
+    found |= {"mlm_loss": of_words.detach().numpy(), "nsp_loss": of_pairs.detach().numpy()}
     model = build(
         transformers.BertForSequenceClassification, fixed_weights.classifier_shapes(), activation
     )
