@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules of BERT."""
 
 from bert_keras.optimization.adamw import AdamW
+from bert_keras.optimization.lamb import LAMB
 from bert_keras.optimization.schedules import WarmupDecay
 
-__all__ = ["AdamW", "WarmupDecay"]
+__all__ = ["LAMB", "AdamW", "WarmupDecay"]

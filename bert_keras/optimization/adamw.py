@@ -69,11 +69,15 @@ class AdamW(ReducedOptimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
-        first, second = self._first_moments[index], self._second_moments[index]
         rate = ops.cast(learning_rate, "float32")
-        first_correction, second_correction = self._corrections()
         if self._decay_flags[index]:
             self.assign_sub(variable, ops.multiply(variable, rate * self.decay_rate))
+        self._adam_step(index, gradient, variable, rate)
+
+    def _adam_step(self, index: int, gradient: Any, variable: Any, rate: Any) -> None:
+        """Updates the moments and moves the variable by `-rate` times Adam's direction."""
+        first, second = self._first_moments[index], self._second_moments[index]
+        first_correction, second_correction = self._corrections()
         if ON_TENSORFLOW:
             # One pass over the four arrays. The kernel adds its epsilon to the root of the
             # uncorrected moment, hence the factor.

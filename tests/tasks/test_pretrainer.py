@@ -6,18 +6,14 @@ import json
 import pathlib
 import runpy
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from safetensors.numpy import save_file
 
 from bert_keras.checkpoints import names, stores
-from bert_keras.errors import UserError
-from bert_keras.optimization import AdamW
 from bert_keras.tasks import BertPretrainer
 from bert_keras.tokenization import BertTokenizer
-from tests import small, small_pretraining
 
 GOLDEN_FOLDER = pathlib.Path(__file__).parents[1] / "golden"
 GOLDEN = np.load(GOLDEN_FOLDER / "fixed.npz")
