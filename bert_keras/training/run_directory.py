@@ -45,7 +45,7 @@ def read_checkpoint(read: Callable[[str], Any], path: str) -> None:
     """
     try:
         read(path).assert_consumed()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"{path}: cannot be read ({reason}); delete the folder of the run to start anew"

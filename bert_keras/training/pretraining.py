@@ -1,0 +1,317 @@
+"""The pretraining loop: phases, checkpoints, evaluations, and exact resuming."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orbit
+import tensorflow as tf
+
+from bert_keras.training.preemption import Preemption
+from bert_keras.training.pretraining_settings import Phase, PretrainingSettings
+from bert_keras.training.pretraining_trainer import PretrainingEvaluator, PretrainingTrainer
+from bert_keras.training.progress_line import progress_line
+from bert_keras.training.report import write_report
+from bert_keras.training.run_directory import read_checkpoint
+from bert_keras.training.training_log import TrainingLog
+from bert_keras.training.workers import is_chief, worker_name
+
+Rows = tuple[tuple[int, int], ...]
+# A dataset of phase `index` from a position on, each element one of the given ranges of a batch.
+MakeDataset = Callable[[int, tuple[int, int, int], Rows], tf.data.Dataset]
+# The held-out batches, each element one of the given ranges.
+MakeEvaluation = Callable[[Rows], tf.data.Dataset]
+
+
+@dataclasses.dataclass
+class _Progress:
+    """What a checkpoint holds besides tensors."""
+
+    seconds: float = 0.0
+    best_loss: float | None = None
+    best_step: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Where a run's examples come from.
+
+    Attributes:
+        training: makes the endless dataset of a phase.
+        evaluation: makes the dataset of held-out examples, None without any.
+        evaluation_batch: examples in one held-out batch, over all devices.
+    """
+
+    training: MakeDataset
+    evaluation: MakeEvaluation | None = None
+    evaluation_batch: int = 0
+
+
+class PretrainingRun:
+    """Pretrains a model, from the last checkpoint if there is one.
+
+    Examples and dropout are functions of (seed, position, step), and a checkpoint holds every
+    variable and the position, so a resumed run ends with bitwise the weights of an unbroken
+    one, given the same machine, versions, thread count and deterministic operations.
+
+    Args:
+        task: a `BertPretrainer`, built in the strategy's scope.
+        data: the examples.
+        output_dir: gets `checkpoints/`, `best/`, `metrics.jsonl`, `tensorboard/` and
+            `report.html`.
+        settings: the recipe.
+        strategy: the distribution strategy; under several workers, only the first writes.
+        peak_flops: what the devices together can do per second, for the utilisation shown; None
+            leaves it out.
+        flops_of: model FLOPs of an example of a phase.
+        described: names and values for the report.
+        say: where lines of progress go.
+    """
+
+    def __init__(
+        self,
+        task: Any,
+        data: Data,
+        output_dir: pathlib.Path,
+        settings: PretrainingSettings,
+        strategy: tf.distribute.Strategy,
+        peak_flops: float | None = None,
+        flops_of: Callable[[Phase], float] | None = None,
+        described: Mapping[str, Any] | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.task = task
+        self.data = data
+        self.output_dir = output_dir
+        self.settings = settings
+        self.strategy = strategy
+        self.chief = is_chief(strategy)
+        self.progress = _Progress()
+        self._peak_flops, self._flops_of = peak_flops, flops_of
+        self._described = dict(described or {})
+        # Orbit prints lines of its own, which `_quietly` hides.
+        output = sys.stdout
+        self.say = say or (lambda line: print(line, file=output, flush=True))
+        with strategy.scope():
+            optimizer = settings.create_optimizer()
+            optimizer.build(task.trainable_variables)
+            task.compile(optimizer=optimizer, weighted_metrics=[])
+            self.trainer = PretrainingTrainer(task, strategy, settings.accumulate)
+        self._schedule = settings.schedule()
+        self._step = optimizer.iterations.value
+        self._make_checkpoints(optimizer)
+
+    def _make_checkpoints(self, optimizer: Any) -> None:
+        self._state = tf.Variable("", dtype=tf.string, trainable=False)
+        weights = [variable.value for variable in self.task.variables]
+        self._checkpoint = tf.train.Checkpoint(
+            weights=weights,
+            optimizer=[variable.value for variable in optimizer.variables],
+            position=self.trainer.position,
+            progress=self._state,
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint,
+            str(self.output_dir / "checkpoints"),
+            max_to_keep=self.settings.keep_checkpoints,
+        )
+        self._best = tf.train.Checkpoint(weights=weights)
+        self._best_path = str(self.output_dir / "best" / "weights")
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return int(self._step.numpy())
+
+    def run(self) -> Preemption:
+        """Trains to the end, or until a signal asks to stop; then the last step is saved.
+
+        On return from a finished run the model has the weights with the lowest loss on the
+        held-out data, or the last ones where there is none.
+
+        Raises:
+            FloatingPointError: the loss is not a number; the last checkpoint is intact.
+        """
+        self._restore()
+        self.log = TrainingLog(self._path("metrics.jsonl"), self.step)
+        controller = self._make_controller()
+        self._began = self._lap = time.monotonic()
+        with Preemption() as preemption:
+            while self.step < self.settings.total_steps and not self._stopping(preemption):
+                self._advance(controller)
+            if self.step == self.settings.total_steps:
+                self._finish()
+            else:
+                self._save()
+                self.say(f"stopped at step {self.step}, saved; the same command goes on from it")
+            self._manager.sync()
+            self._write_report()
+        return preemption
+
+    def _advance(self, controller: orbit.Controller) -> None:
+        """To the next step at which something is due, and does it."""
+        settings = self.settings
+        phase = settings.phase_at(self.step)
+        if self.trainer.train_dataset is None or self._phase != phase:
+            self._phase = phase
+            self._start_phase(phase)
+        with _quietly():
+            controller.train(settings.next_stop(self.step), checkpoint_at_completion=False)
+        step = self.step
+        if settings.eval_every and step % settings.eval_every == 0:
+            self._evaluate(controller)
+        if step % settings.checkpoint_every == 0:
+            self._save()
+
+    def _finish(self) -> None:
+        evaluated = any(row["step"] == self.step and "eval_loss" in row for row in self.log.rows)
+        if self.data.evaluation is not None and not evaluated:
+            self._evaluate(self._make_controller())
+        self._save()
+        self._manager.sync()
+        if self.progress.best_loss is not None:
+            read_checkpoint(self._best.read, self._best_path)
+
+    def _path(self, name: str) -> pathlib.Path:
+        """A file of the run; workers other than the first write theirs aside."""
+        return self.output_dir / (
+            name if self.chief else f"other_workers/{worker_name(self.strategy)}/{name}"
+        )
+
+    # Data.
+
+    def _start_phase(self, phase: int) -> None:
+        settings = self.settings
+        first = settings.end_of_phase(phase) - settings.phases[phase].steps
+        if self.step == first:
+            self.trainer.position.assign([0, 0, 0])
+        position = tuple(self.trainer.position.numpy().tolist())
+        size = settings.phases[phase].batch_size
+        self.trainer.train_dataset = self._distribute(
+            size, lambda rows: self.data.training(phase, position, rows)
+        )
+
+    def _distribute(self, batch_size: int, make: Callable[[Rows], tf.data.Dataset]) -> Any:
+        """Batches dealt out in order: each replica has the same rows whatever the workers."""
+
+        def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            size = batch_size // context.num_replicas_in_sync
+            local = context.num_replicas_in_sync // context.num_input_pipelines
+            first = context.input_pipeline_id * local
+            rows = tuple(((first + i) * size, (first + i + 1) * size) for i in range(local))
+            return make(rows)
+
+        return self.strategy.distribute_datasets_from_function(of_worker)
+
+    # Evaluation, checkpoints, log.
+
+    def _make_controller(self) -> orbit.Controller:
+        evaluator = None
+        if self.data.evaluation is not None:
+            evaluation, size = self.data.evaluation, self.data.evaluation_batch
+            evaluator = PretrainingEvaluator(
+                self.task, self.strategy, lambda: self._distribute(size, evaluation)
+            )
+        return orbit.Controller(
+            global_step=self._step,
+            trainer=self.trainer,
+            evaluator=evaluator,
+            strategy=self.strategy,
+            steps_per_loop=self.settings.steps_per_loop,
+            train_actions=[self._log_training],
+            eval_actions=[self._log_evaluation],
+            summary_dir=str(self._path("tensorboard")),
+        )
+
+    def _evaluate(self, controller: orbit.Controller) -> None:
+        if self.data.evaluation is None:
+            return
+        with _quietly():
+            metrics = controller.evaluate()
+        best = self.progress.best_loss
+        if best is None or metrics["eval_loss"] < best:
+            self.progress.best_loss = float(metrics["eval_loss"])
+            self.progress.best_step = self.step
+            if self.chief:
+                self._best.write(self._best_path)
+        self._write_report()
+        self._lap = time.monotonic()
+
+    def _log_training(self, output: dict[str, Any]) -> None:
+        """Adds rates to a loop's metrics, writes them down and shows them."""
+        now = time.monotonic()
+        lap, self._lap = max(now - self._lap, 1e-9), now
+        settings, step = self.settings, self.step
+        counts = {name: output.pop(name) for name in ("examples", "tokens", "slots")}
+        output |= {
+            "learning_rate": float(self._schedule(step - 1)),
+            "examples_per_second": counts["examples"] / lap,
+            "tokens_per_second": counts["tokens"] / lap,
+            "padding": 1.0 - counts["tokens"] / max(counts["slots"], 1.0),
+        }
+        if self._flops_of is not None and self._peak_flops:
+            flops = self._flops_of(settings.phases[self._phase]) * output["examples_per_second"]
+            output["flop_utilisation"] = flops / self._peak_flops
+        row = {"step": step, "seconds": round(self._seconds(), 3), **output}
+        self.log.append(row)
+        self.say(progress_line(row, settings.total_steps, self.log.rows))
+
+    def _log_evaluation(self, output: dict[str, Any]) -> None:
+        row = {"step": self.step, "seconds": round(self._seconds(), 3), **output}
+        self.log.append(row)
+        shown = "  ".join(f"{name.removeprefix('eval_')} {output[name]:.4g}" for name in output)
+        self.say(f"held out at step {self.step}: {shown}")
+
+    def _seconds(self) -> float:
+        return self.progress.seconds + time.monotonic() - self._began
+
+    def _save(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds, self._began = self._seconds(), now
+        self._state.assign(json.dumps(dataclasses.asdict(self.progress)))
+        if self.chief and self._manager.latest_checkpoint != self._name_of(self.step):
+            # Written by a thread of its own while training goes on.
+            options = tf.train.CheckpointOptions(enable_async=True)
+            self._manager.save(checkpoint_number=self.step, options=options)
+
+    def _name_of(self, step: int) -> str:
+        return f"{self._manager.directory}/ckpt-{step}"
+
+    def _restore(self) -> None:
+        latest = tf.train.latest_checkpoint(str(self.output_dir / "checkpoints"))
+        if latest is None:
+            return
+        with self.strategy.scope():
+            read_checkpoint(self._checkpoint.restore, latest)
+        self.progress = _Progress(**json.loads(self._state.numpy()))
+        self.say(f"resuming at step {self.step} of {self.settings.total_steps}")
+
+    def _write_report(self) -> None:
+        if self.chief and self.log.rows:
+            write_report(self.output_dir / "report.html", self.log.rows, self._described)
+
+    def _stopping(self, preemption: Preemption) -> bool:
+        """Whether any worker was asked to stop: all stop after the same step."""
+        asked = preemption.received is not None
+        if not isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return asked
+        value = tf.constant(1.0 if asked else 0.0)
+        everywhere = self.strategy.run(
+            lambda: tf.distribute.get_replica_context().all_reduce("sum", value)
+        )
+        return float(self.strategy.experimental_local_results(everywhere)[0]) > 0
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterable[None]:
+    """Hides what Orbit prints; this run has lines of its own."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
