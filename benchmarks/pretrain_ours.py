@@ -1,0 +1,103 @@
+"""Pretrains with bert_keras by pretrain_recipe.py: our side of the comparison.
+
+The network, the optimizer and the train step of `bert-keras pretrain`, fed by the comparison's
+own rows.
+
+    python benchmarks/pretrain_ours.py --rows=rows --results=ours.jsonl
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import pretrain_recipe
+import tensorflow as tf
+
+import bert_keras as bk
+from bert_keras.models.pretrainer import PretrainingNetwork
+from bert_keras.optimization import AdamW
+from bert_keras.training.train_step import LossTerm, StepResult, train_step
+
+
+def create_model(recipe: pretrain_recipe.Recipe) -> PretrainingNetwork:
+    """BERT with a head for masked words alone, random weights."""
+    config = bk.BertConfig(
+        vocab_size=recipe.vocabulary,
+        hidden_size=recipe.hidden,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        intermediate_size=recipe.intermediate,
+        hidden_dropout_prob=recipe.dropout,
+        attention_probs_dropout_prob=recipe.dropout,
+        initializer_range=recipe.initializer_range,
+    )
+    encoder = bk.BertEncoder(config, add_pooler=False, dtype="mixed_bfloat16")
+    return PretrainingNetwork(encoder, next_sentence=False)
+
+
+class BertKeras:
+    """The model and its optimizer, as the loop drives them."""
+
+    name = "bert_keras"
+
+    def __init__(self, recipe: pretrain_recipe.Recipe, seed: int) -> None:
+        self._seed = seed
+        self._model = create_model(recipe)
+        self._optimizer = AdamW(
+            learning_rate=0.0,
+            weight_decay=recipe.weight_decay,
+            beta_1=recipe.beta_1,
+            beta_2=recipe.beta_2,
+            epsilon=recipe.epsilon,
+            clip_norm=recipe.clip_norm,
+        )
+        self._optimizer.build(self._model.trainable_variables)
+        self._step = tf.function(self._train)
+        self._sums = tf.function(self._evaluate)
+
+    def _train(self, batch: dict[str, tf.Tensor], learning_rate: tf.Tensor) -> None:
+        def compute(features: Mapping[str, tf.Tensor]) -> StepResult:
+            loss = self._model.losses_of(features, training=True)["mlm"]
+            return StepResult({"mlm": LossTerm(loss.total, loss.weight)}, None)
+
+        self._optimizer.learning_rate.assign(learning_rate)
+        train_step(self._model, self._optimizer, batch, compute, self._seed)
+
+    def _evaluate(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        loss = self._model.losses_of(batch)["mlm"]
+        return loss.total, loss.weight, loss.correct
+
+    def step(self, batch: pretrain_recipe.Batch, learning_rate: float) -> None:
+        tensors = {name: tf.constant(array) for name, array in batch.items()}
+        self._step(tensors, tf.constant(learning_rate))
+
+    def sums(self, batch: pretrain_recipe.Batch) -> tuple[float, float, float]:
+        tensors = {name: tf.constant(array) for name, array in batch.items()}
+        total, weight, correct = self._sums(tensors)
+        return float(total), float(weight), float(correct)
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self._model.variables, *self._optimizer.variables]
+
+    def state(self) -> Any:
+        return [np.array(variable.numpy()) for variable in self._variables()]
+
+    def restore(self, state: Any) -> None:
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)
+
+
+def main() -> None:
+    """Runs this side."""
+    arguments = pretrain_recipe.parser(__doc__).parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+    keras.utils.set_random_seed(arguments.seed)
+    recipe = pretrain_recipe.recipe_of(arguments)
+    pretrain_recipe.race(BertKeras(recipe, arguments.seed), arguments, recipe)
+
+
+if __name__ == "__main__":
+    main()
