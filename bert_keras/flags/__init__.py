@@ -9,6 +9,9 @@ from absl import flags
 # Each verb with its line in `bert-keras --help`; its flags are in the module of its name.
 VERBS: dict[str, str] = {
     "demo": "the whole road on this machine, offline: data, training, export, serving",
+    "vocab": "learn a WordPiece vocabulary from text",
+    "prepare": "turn text into the tokenized corpus that pretraining reads",
+    "pretrain": "train BERT from text: masked words and next sentences",
     "finetune": "train a task on labelled data",
     "evaluate": "score a model on labelled data",
     "predict": "answer texts with a model or a server, as JSON lines",

@@ -9,7 +9,7 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orbit
@@ -95,6 +95,7 @@ class PretrainingRun:
         self.strategy = strategy
         self.chief = is_chief(strategy)
         self.progress = _Progress()
+        self._phase = 0
         self._peak_flops, self._flops_of = peak_flops, flops_of
         self._described = dict(described or {})
         # Orbit prints lines of its own, which `_quietly` hides.
@@ -311,7 +312,7 @@ class PretrainingRun:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterable[None]:
+def _quietly() -> Iterator[None]:
     """Hides what Orbit prints; this run has lines of its own."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
