@@ -43,8 +43,8 @@ class Shard:
     def from_json(cls, values: Mapping[str, Any]) -> Shard:
         """From `to_json`'s object. Raises KeyError, TypeError where it is none."""
         files = {ending: FileRecord(**record) for ending, record in values["files"].items()}
-        counts = (values[key] for key in ("tokens", "sentences", "documents", "blocks"))
-        return cls(values["name"], *counts, files=files)
+        counts = {key: int(values[key]) for key in ("tokens", "sentences", "documents", "blocks")}
+        return cls(values["name"], **counts, files=files)
 
     def to_json(self) -> dict[str, Any]:
         """As an object for JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -79,8 +80,16 @@ def train_vocabulary(
 
 
 def write_vocabulary(path: str | pathlib.Path, tokens: Iterable[str]) -> None:
-    """Writes `vocab.txt`: UTF-8, one token a line, the line's number is the id."""
-    pathlib.Path(path).write_bytes("".join(token + "\n" for token in tokens).encode("utf-8"))
+    """Writes `vocab.txt`: UTF-8, one token a line, the line's number is the id.
+
+    Killed at any moment, it leaves the file that was there before, or the new one whole.
+    """
+    partial = pathlib.Path(f"{path}.partial")
+    with open(partial, "wb") as file:
+        file.write("".join(token + "\n" for token in tokens).encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
 
 
 def _choose_alphabet(texts: Iterable[str], size: int) -> tuple[list[str], dict[int, str]]:

@@ -1,0 +1,100 @@
+"""A folder that belongs to one store and, while it is written, to one program."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from bert_keras.data import corpus_files, manifest, store_writer
+from bert_keras.data.corpus_files import CorpusFile
+from bert_keras.data.piece_writer import PrepareSettings
+from bert_keras.errors import UserError
+from bert_keras.tokenization import BertTokenizer
+
+
+def description(
+    files: Sequence[CorpusFile],
+    tokenizer: BertTokenizer,
+    settings: PrepareSettings,
+    piece_bytes: int,
+) -> dict[str, Any]:
+    """All that decides the bytes of a store, as values of flags and files."""
+    pieces = "\n".join(tokenizer.vocabulary)
+    return {
+        **dataclasses.asdict(settings),
+        "vocab": hashlib.sha256(pieces.encode("utf-8", "replace")).hexdigest(),
+        "cased": not tokenizer.lowercase,
+        "piece_bytes": piece_bytes,
+        "corpus": {
+            "files": len(files),
+            "bytes": sum(file.size for file in files),
+            "sha256": corpus_files.fingerprint(files),
+        },
+    }
+
+
+class Claim:
+    """Holds a folder for one run, of these settings and this input, as a context manager.
+
+    Raises:
+        UserError: another program prepares there, or it holds something else.
+    """
+
+    def __init__(self, folder: pathlib.Path, described: dict[str, Any]):
+        self._folder = folder
+        self._described = described
+        self._lock = -1
+
+    def __enter__(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._compare()
+        except BlockingIOError:
+            os.close(self._lock)
+            raise UserError(
+                f"--output_dir={self._folder}: another prepare is at work there"
+            ) from None
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._lock)
+
+    def _compare(self) -> None:
+        path = self._folder / manifest.SETTINGS_FILE
+        where = f"--output_dir={self._folder}"
+        if not path.exists():
+            # A run may have been killed while it wrote its settings.
+            if any(entry.suffix != ".partial" for entry in self._folder.iterdir()):
+                raise UserError(f"{where}: holds other files, expected a new or empty folder")
+            text = json.dumps(self._described, indent=1, ensure_ascii=False)
+            store_writer.write_whole(path, text + "\n")
+            return
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UserError(f"{path}: not JSON, expected the settings of a corpus store") from None
+        for name, value in self._described.items():
+            if found.get(name) != value:
+                raise UserError(f"{where}: {_difference(name, found.get(name), value)}")
+
+
+def _difference(name: str, found: Any, value: Any) -> str:
+    if name == "corpus":
+        return (
+            f"its store was made from other files ({found['files']:,} with {found['bytes']:,} "
+            f"bytes, now {value['files']:,} with {value['bytes']:,} bytes, or changed since); "
+            "choose another folder"
+        )
+    if name == "vocab":
+        return "its store was made with another vocabulary; choose another folder"
+    return f"its store was made with {name}={found}, now {name}={value}; choose another folder"
