@@ -1,14 +1,13 @@
 """Pretrains with bert_keras by pretrain_recipe.py: our side of the comparison.
 
-The network, the optimizer and the train step of `bert-keras pretrain`, fed by the comparison's
-own rows.
+BertPretrainer with the train step of `bert-keras pretrain`, fed by the comparison's own rows.
 
     python benchmarks/pretrain_ours.py --rows=rows --results=ours.jsonl
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pathlib
 from typing import Any
 
 import keras
@@ -17,12 +16,12 @@ import pretrain_recipe
 import tensorflow as tf
 
 import bert_keras as bk
-from bert_keras.models.pretrainer import PretrainingNetwork
 from bert_keras.optimization import AdamW
-from bert_keras.training.train_step import LossTerm, StepResult, train_step
 
 
-def create_model(recipe: pretrain_recipe.Recipe) -> PretrainingNetwork:
+def create_model(
+    recipe: pretrain_recipe.Recipe, rows: pathlib.Path, seed: int
+) -> bk.tasks.BertPretrainer:
     """BERT with a head for masked words alone, random weights."""
     config = bk.BertConfig(
         vocab_size=recipe.vocabulary,
@@ -35,7 +34,8 @@ def create_model(recipe: pretrain_recipe.Recipe) -> PretrainingNetwork:
         initializer_range=recipe.initializer_range,
     )
     encoder = bk.BertEncoder(config, add_pooler=False, dtype="mixed_bfloat16")
-    return PretrainingNetwork(encoder, next_sentence=False)
+    tokenizer = bk.BertTokenizer.from_pretrained(rows)
+    return bk.tasks.BertPretrainer(encoder, tokenizer, next_sentence=False, seed=seed)
 
 
 class BertKeras:
@@ -43,9 +43,8 @@ class BertKeras:
 
     name = "bert_keras"
 
-    def __init__(self, recipe: pretrain_recipe.Recipe, seed: int) -> None:
-        self._seed = seed
-        self._model = create_model(recipe)
+    def __init__(self, recipe: pretrain_recipe.Recipe, rows: pathlib.Path, seed: int) -> None:
+        self._model = create_model(recipe, rows, seed)
         self._optimizer = AdamW(
             learning_rate=0.0,
             weight_decay=recipe.weight_decay,
@@ -54,20 +53,17 @@ class BertKeras:
             epsilon=recipe.epsilon,
             clip_norm=recipe.clip_norm,
         )
+        self._model.compile(self._optimizer)
         self._optimizer.build(self._model.trainable_variables)
         self._step = tf.function(self._train)
         self._sums = tf.function(self._evaluate)
 
     def _train(self, batch: dict[str, tf.Tensor], learning_rate: tf.Tensor) -> None:
-        def compute(features: Mapping[str, tf.Tensor]) -> StepResult:
-            loss = self._model.losses_of(features, training=True)["mlm"]
-            return StepResult({"mlm": LossTerm(loss.total, loss.weight)}, None)
-
         self._optimizer.learning_rate.assign(learning_rate)
-        train_step(self._model, self._optimizer, batch, compute, self._seed)
+        self._model.update(batch)
 
     def _evaluate(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        loss = self._model.losses_of(batch)["mlm"]
+        loss = self._model.network.losses_of(batch)["mlm"]
         return loss.total, loss.weight, loss.correct
 
     def step(self, batch: pretrain_recipe.Batch, learning_rate: float) -> None:
@@ -96,7 +92,7 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     keras.utils.set_random_seed(arguments.seed)
     recipe = pretrain_recipe.recipe_of(arguments)
-    pretrain_recipe.race(BertKeras(recipe, arguments.seed), arguments, recipe)
+    pretrain_recipe.race(BertKeras(recipe, arguments.rows, arguments.seed), arguments, recipe)
 
 
 if __name__ == "__main__":

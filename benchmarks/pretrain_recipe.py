@@ -202,9 +202,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
     """The recipe, with what the flags change of it."""
-    return Recipe(
-        batch_size=arguments.batch_size, peak_learning_rate=arguments.peak_learning_rate
-    )
+    return Recipe(batch_size=arguments.batch_size, peak_learning_rate=arguments.peak_learning_rate)
 
 
 def race(side: Side, arguments: argparse.Namespace, recipe: Recipe) -> None:
