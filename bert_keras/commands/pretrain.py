@@ -16,6 +16,7 @@ from bert_keras.commands.pretraining_data import (
     open_corpus,
     training_dataset,
 )
+from bert_keras.data.pretraining_dataset import bad_input
 from bert_keras.errors import UserError
 from bert_keras.tasks import BertPretrainer
 from bert_keras.training.pretraining import Data, PretrainingRun
@@ -80,6 +81,9 @@ def run(values: flags.FlagValues) -> int:
         preemption = training.run()
     except FloatingPointError as error:
         raise UserError(f"--output_dir={output_dir}: {error}") from None
+    except tf.errors.OpError as error:
+        # What went wrong in the data arrives wrapped in an error of its iterator.
+        raise bad_input(error) or error from None
     if preemption.received is not None and training.step < settings.total_steps:
         return preemption.exit_status
     if is_chief(strategy):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import pathlib
 import sys
 import time
@@ -20,7 +19,7 @@ from bert_keras.training.pretraining_settings import Phase, PretrainingSettings
 from bert_keras.training.pretraining_trainer import PretrainingEvaluator, PretrainingTrainer
 from bert_keras.training.progress_line import progress_line
 from bert_keras.training.report import write_report
-from bert_keras.training.run_directory import read_checkpoint
+from bert_keras.training.run_state import RunState
 from bert_keras.training.training_log import TrainingLog
 from bert_keras.training.workers import is_chief, worker_name
 
@@ -29,15 +28,6 @@ Rows = tuple[tuple[int, int], ...]
 MakeDataset = Callable[[int, tuple[int, int, int], Rows], tf.data.Dataset]
 # The held-out batches, each element one of the given ranges.
 MakeEvaluation = Callable[[Rows], tf.data.Dataset]
-
-
-@dataclasses.dataclass
-class _Progress:
-    """What a checkpoint holds besides tensors."""
-
-    seconds: float = 0.0
-    best_loss: float | None = None
-    best_step: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +84,6 @@ class PretrainingRun:
         self.settings = settings
         self.strategy = strategy
         self.chief = is_chief(strategy)
-        self.progress = _Progress()
         self._phase = 0
         self._peak_flops, self._flops_of = peak_flops, flops_of
         self._described = dict(described or {})
@@ -107,30 +96,19 @@ class PretrainingRun:
             task.compile(optimizer=optimizer, weighted_metrics=[])
             self.trainer = PretrainingTrainer(task, strategy, settings.accumulate)
         self._schedule = settings.schedule()
-        self._step = optimizer.iterations.value
-        self._make_checkpoints(optimizer)
-
-    def _make_checkpoints(self, optimizer: Any) -> None:
-        self._state = tf.Variable("", dtype=tf.string, trainable=False)
-        weights = [variable.value for variable in self.task.variables]
-        self._checkpoint = tf.train.Checkpoint(
-            weights=weights,
-            optimizer=[variable.value for variable in optimizer.variables],
-            position=self.trainer.position,
-            progress=self._state,
+        self.state = RunState(
+            output_dir,
+            task,
+            optimizer,
+            self.trainer.position,
+            settings.keep_checkpoints,
+            writes=self.chief,
         )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint,
-            str(self.output_dir / "checkpoints"),
-            max_to_keep=self.settings.keep_checkpoints,
-        )
-        self._best = tf.train.Checkpoint(weights=weights)
-        self._best_path = str(self.output_dir / "best" / "weights")
 
     @property
     def step(self) -> int:
         """Updates done."""
-        return int(self._step.numpy())
+        return self.state.step
 
     def run(self) -> Preemption:
         """Trains to the end, or until a signal asks to stop; then the last step is saved.
@@ -141,7 +119,10 @@ class PretrainingRun:
         Raises:
             FloatingPointError: the loss is not a number; the last checkpoint is intact.
         """
-        self._restore()
+        with self.strategy.scope():
+            resuming = self.state.restore()
+        if resuming:
+            self.say(f"resuming at step {self.step} of {self.settings.total_steps}")
         self.log = TrainingLog(self._path("metrics.jsonl"), self.step)
         controller = self._make_controller()
         self._began = self._lap = time.monotonic()
@@ -153,7 +134,7 @@ class PretrainingRun:
             else:
                 self._save()
                 self.say(f"stopped at step {self.step}, saved; the same command goes on from it")
-            self._manager.sync()
+            self.state.sync()
             self._write_report()
         return preemption
 
@@ -177,9 +158,8 @@ class PretrainingRun:
         if self.data.evaluation is not None and not evaluated:
             self._evaluate(self._make_controller())
         self._save()
-        self._manager.sync()
-        if self.progress.best_loss is not None:
-            read_checkpoint(self._best.read, self._best_path)
+        self.state.sync()
+        self.state.read_best()
 
     def _path(self, name: str) -> pathlib.Path:
         """A file of the run; workers other than the first write theirs aside."""
@@ -222,7 +202,7 @@ class PretrainingRun:
                 self.task, self.strategy, lambda: self._distribute(size, evaluation)
             )
         return orbit.Controller(
-            global_step=self._step,
+            global_step=self.state.step_variable,
             trainer=self.trainer,
             evaluator=evaluator,
             strategy=self.strategy,
@@ -237,12 +217,7 @@ class PretrainingRun:
             return
         with _quietly():
             metrics = controller.evaluate()
-        best = self.progress.best_loss
-        if best is None or metrics["eval_loss"] < best:
-            self.progress.best_loss = float(metrics["eval_loss"])
-            self.progress.best_step = self.step
-            if self.chief:
-                self._best.write(self._best_path)
+        self.state.keep_if_best(float(metrics["eval_loss"]))
         self._write_report()
         self._lap = time.monotonic()
 
@@ -272,28 +247,11 @@ class PretrainingRun:
         self.say(f"held out at step {self.step}: {shown}")
 
     def _seconds(self) -> float:
-        return self.progress.seconds + time.monotonic() - self._began
+        return self.state.standing.seconds + time.monotonic() - self._began
 
     def _save(self) -> None:
-        now = time.monotonic()
-        self.progress.seconds, self._began = self._seconds(), now
-        self._state.assign(json.dumps(dataclasses.asdict(self.progress)))
-        if self.chief and self._manager.latest_checkpoint != self._name_of(self.step):
-            # Written by a thread of its own while training goes on.
-            options = tf.train.CheckpointOptions(enable_async=True)
-            self._manager.save(checkpoint_number=self.step, options=options)
-
-    def _name_of(self, step: int) -> str:
-        return f"{self._manager.directory}/ckpt-{step}"
-
-    def _restore(self) -> None:
-        latest = tf.train.latest_checkpoint(str(self.output_dir / "checkpoints"))
-        if latest is None:
-            return
-        with self.strategy.scope():
-            read_checkpoint(self._checkpoint.restore, latest)
-        self.progress = _Progress(**json.loads(self._state.numpy()))
-        self.say(f"resuming at step {self.step} of {self.settings.total_steps}")
+        self.state.standing.seconds, self._began = self._seconds(), time.monotonic()
+        self.state.save()
 
     def _write_report(self) -> None:
         if self.chief and self.log.rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_the_model_has_the_weights_of_the_best_evaluation(unbroken):
     evaluations = [row for row in unbroken.log.rows if "eval_loss" in row]
     assert [row["step"] for row in evaluations] == [5, 10, 13]
     best = min(evaluations, key=lambda row: row["eval_loss"])
-    assert unbroken.progress.best_step == best["step"]
+    assert unbroken.state.standing.best_step == best["step"]
     totals, weight = {"mlm": 0.0, "nsp": 0.0}, {"mlm": 0.0, "nsp": 0.0}
     for features in _evaluation(((0, 8),)):
         for name, term in unbroken.task.compute_step(features, training=False).terms.items():
@@ -188,11 +189,12 @@ def test_a_loss_that_is_no_number_names_its_batch_and_spares_the_checkpoint(tmp_
 
 
 def test_a_damaged_checkpoint_is_one_clear_error(unbroken, tmp_path):
-    run = _run(tmp_path)
-    run.run()
-    (tmp_path / "checkpoints" / "ckpt-13.data-00000-of-00001").write_bytes(b"torn")
-    with pytest.raises(UserError, match="ckpt-13: cannot be read .* delete the folder"):
-        _run(tmp_path).run()
+    folder = shutil.copytree(unbroken.output_dir / "checkpoints", tmp_path / "checkpoints").parent
+    latest = "ckpt-13"
+    (folder / "checkpoints" / "checkpoint").write_text(f'model_checkpoint_path: "{latest}"\n')
+    (folder / "checkpoints" / f"{latest}.data-00000-of-00001").write_bytes(b"torn")
+    with pytest.raises(UserError, match=f"{latest}: cannot be read .* delete the folder"):
+        _run(folder).run()
 
 
 def test_two_replicas_train_as_one_device(two_replicas, tmp_path):
