@@ -71,21 +71,34 @@ class Claim:
 
     def _compare(self) -> None:
         path = self._folder / manifest.SETTINGS_FILE
-        where = f"--output_dir={self._folder}"
         if not path.exists():
             # A run may have been killed while it wrote its settings.
             if any(entry.suffix != ".partial" for entry in self._folder.iterdir()):
-                raise UserError(f"{where}: holds other files, expected a new or empty folder")
+                raise UserError(
+                    f"--output_dir={self._folder}: holds other files, expected a new or empty folder"
+                )
             text = json.dumps(self._described, indent=1, ensure_ascii=False)
             store_writer.write_whole(path, text + "\n")
             return
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise UserError(f"{path}: not JSON, expected the settings of a corpus store") from None
-        for name, value in self._described.items():
-            if found.get(name) != value:
-                raise UserError(f"{where}: {_difference(name, found.get(name), value)}")
+        check_described(path.read_text(encoding="utf-8"), self._described, self._folder)
+
+
+def check_described(text: str, described: dict[str, Any], folder: Any) -> None:
+    """Compares the settings file of a store with those of this run.
+
+    Raises:
+        UserError: the store was made in another way, or the file is damaged.
+    """
+    try:
+        found = json.loads(text)
+        wrong = next((name for name in described if found.get(name) != described[name]), None)
+        if wrong is not None:
+            difference = _difference(wrong, found.get(wrong), described[wrong])
+            raise UserError(f"--output_dir={folder}: {difference}")
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError):
+        raise UserError(
+            f"{folder}/{manifest.SETTINGS_FILE}: damaged, expected the settings of a corpus store"
+        ) from None
 
 
 def _difference(name: str, found: Any, value: Any) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from bert_keras.errors import UserError
@@ -38,6 +38,12 @@ class Segment(NamedTuple):
 
 
 Piece = tuple[Segment, ...]
+Opener = Callable[[str], BinaryIO]
+
+
+def open_local(path: str) -> BinaryIO:
+    """Opens a file of this machine for reading."""
+    return open(path, "rb")
 
 
 def find_files(patterns: str) -> list[CorpusFile]:
@@ -78,7 +84,10 @@ def fingerprint(files: Iterable[CorpusFile]) -> str:
 
 
 def plan(
-    files: Iterable[CorpusFile], documents: str, piece_bytes: int = PIECE_BYTES
+    files: Iterable[CorpusFile],
+    documents: str,
+    piece_bytes: int = PIECE_BYTES,
+    opener: Opener = open_local,
 ) -> Iterator[Piece]:
     """Cuts a corpus into pieces of about so many bytes, at the ends of documents.
 
@@ -88,6 +97,7 @@ def plan(
         files: sorted.
         documents: one of `DOCUMENTS`.
         piece_bytes: size at which a piece ends, at the next end of a document.
+        opener: how to open a file.
     """
     piece: list[Segment] = []
     room = piece_bytes
@@ -96,7 +106,7 @@ def plan(
         while begin < file.size:
             end = file.size
             if documents != "file" and not is_compressed(file.path) and begin + room < end:
-                end = _document_end(file.path, begin + room, documents)
+                end = _document_end(opener, file.path, begin + room, documents)
             piece.append(Segment(file.path, begin, end))
             room -= end - begin
             begin = end
@@ -112,9 +122,9 @@ def is_compressed(path: str) -> bool:
     return pathlib.Path(path).suffix == ".gz"
 
 
-def _document_end(path: str, position: int, documents: str) -> int:
+def _document_end(opener: Opener, path: str, position: int, documents: str) -> int:
     """Where a document ends, at or after a position inside of the file."""
-    with open(path, "rb") as file:
+    with opener(path) as file:
         # The line that the position is in; one that begins right there does not count.
         file.seek(position - 1)
         line = _rest_of_line(file)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
-import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from bert_keras.data.corpus_files import Piece, Segment, is_compressed
+from bert_keras.data.corpus_files import Opener, Piece, is_compressed, open_local
 from bert_keras.errors import UserError
 
 # Tokenized at once; more costs memory and gains no speed.
@@ -33,6 +32,15 @@ class Passage(NamedTuple):
     begins_document: bool
 
 
+class _Source(NamedTuple):
+    """A segment and how to open its file."""
+
+    path: str
+    begin: int
+    end: int
+    opener: Opener
+
+
 class _Chunk(NamedTuple):
     """Lines on end, with where they stand in the decompressed file."""
 
@@ -46,6 +54,7 @@ def read_piece(
     text_field: str = "text",
     keep_lines: bool = False,
     report: Report = lambda size: None,
+    opener: Opener = open_local,
 ) -> Iterator[Passage]:
     """The documents of a piece, in order.
 
@@ -55,17 +64,19 @@ def read_piece(
         text_field: the key of the text, for "jsonl".
         keep_lines: a long document is cut at ends of lines only.
         report: called with the bytes of the files as they are read.
+        opener: how to open a file.
 
     Raises:
         UserError: a file cannot be read or changed meanwhile, is not UTF-8, or a line is not a
             JSON object with that field; the message has file and line.
     """
     for segment in piece:
-        chunks = _chunks(segment, documents in ("line", "jsonl"), report)
+        source = _Source(*segment, opener)
+        chunks = _chunks(source, documents in ("line", "jsonl"), report)
         if documents == "jsonl":
-            yield from _json_lines(chunks, segment, text_field)
+            yield from _json_lines(chunks, source, text_field)
             continue
-        texts = (_decode(chunk, segment) for chunk in chunks)
+        texts = (_decode(chunk, source) for chunk in chunks)
         if documents == "line":
             for text in texts:
                 yield from (Passage(line, True) for line in text.split("\n"))
@@ -108,18 +119,18 @@ def _part_end(text: str, keep_lines: bool) -> int:
     return max(line, text.rfind(" ", 0, size) + 1) or size
 
 
-def _chunks(segment: Segment, whole_lines: bool, report: Report) -> Iterator[_Chunk]:
+def _chunks(source: _Source, whole_lines: bool, report: Report) -> Iterator[_Chunk]:
     """A segment in chunks that end with a line, or, where lines are long, with a character."""
     rest = b""
-    offset = segment.begin
-    for block in _blocks(segment, report):
+    offset = source.begin
+    for block in _blocks(source, report):
         rest += block
         end = rest.rfind(b"\n") + 1
         if not end and not whole_lines:
             end = _character_end(rest)
         if len(rest) - end > LONGEST_LINE:
             raise UserError(
-                f"{_where(segment, offset + end)}: a line of more than {LONGEST_LINE:,} bytes, "
+                f"{_where(source, offset + end)}: a line of more than {LONGEST_LINE:,} bytes, "
                 "expected shorter ones, each a document"
             )
         if end:
@@ -141,27 +152,27 @@ def _character_end(data: bytes) -> int:
     return size
 
 
-def _blocks(segment: Segment, report: Report) -> Iterator[bytes]:
+def _blocks(source: _Source, report: Report) -> Iterator[bytes]:
     """A segment's bytes; its sizes do not depend on who reads them."""
     try:
-        with open(segment.path, "rb") as file:
-            if is_compressed(segment.path):
-                yield from _decompressed(file, segment, report)
+        with source.opener(source.path) as file:
+            if is_compressed(source.path):
+                yield from _decompressed(file, source, report)
                 return
-            file.seek(segment.begin)
-            left = segment.end - segment.begin
+            file.seek(source.begin)
+            left = source.end - source.begin
             while left:
                 block = file.read(min(CHUNK_BYTES, left))
                 if not block:
-                    raise UserError(f"{segment.path}: became shorter while it was read")
+                    raise UserError(f"{source.path}: became shorter while it was read")
                 left -= len(block)
                 report(len(block))
                 yield block
     except OSError as error:
-        raise UserError(f"{segment.path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{source.path}: cannot be read ({error.strerror})") from None
 
 
-def _decompressed(file: BinaryIO, segment: Segment, report: Report) -> Iterator[bytes]:
+def _decompressed(file: BinaryIO, source: _Source, report: Report) -> Iterator[bytes]:
     done = 0
     try:
         with gzip.open(file, "rb") as text:
@@ -170,37 +181,37 @@ def _decompressed(file: BinaryIO, segment: Segment, report: Report) -> Iterator[
                 done = file.tell()
                 yield block
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise UserError(f"{segment.path}: is not a whole gzip file") from None
-    report(segment.end - done)
+        raise UserError(f"{source.path}: is not a whole gzip file") from None
+    report(source.end - done)
 
 
-def _decode(chunk: _Chunk, segment: Segment) -> str:
+def _decode(chunk: _Chunk, source: _Source) -> str:
     data = chunk.data
     if chunk.offset == 0:
         if data.startswith(_UTF16_MARKS):
-            raise UserError(f"{segment.path}:1: the file is UTF-16, expected UTF-8 text")
+            raise UserError(f"{source.path}:1: the file is UTF-16, expected UTF-8 text")
         data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         at = chunk.offset + len(chunk.data) - len(data) + error.start
         raise UserError(
-            f"{_where(segment, at)}: byte 0x{data[error.start]:02x} is not UTF-8, "
+            f"{_where(source, at)}: byte 0x{data[error.start]:02x} is not UTF-8, "
             "expected UTF-8 text"
         ) from None
 
 
-def _json_lines(chunks: Iterator[_Chunk], segment: Segment, field: str) -> Iterator[Passage]:
+def _json_lines(chunks: Iterator[_Chunk], source: _Source, field: str) -> Iterator[Passage]:
     for chunk in chunks:
-        for number, line in enumerate(_decode(chunk, segment).split("\n")):
+        for number, line in enumerate(_decode(chunk, source).split("\n")):
             if line and not line.isspace():
-                yield Passage(_json_text(line, field, segment, chunk, number), True)
+                yield Passage(_json_text(line, field, source, chunk, number), True)
 
 
-def _json_text(line: str, field: str, segment: Segment, chunk: _Chunk, number: int) -> str:
+def _json_text(line: str, field: str, source: _Source, chunk: _Chunk, number: int) -> str:
     def wrong(what: str) -> UserError:
-        lines = _line_number(segment, chunk.offset) + number
-        return UserError(f"{segment.path}:{lines}: {what}, expected an object with {field!r}")
+        lines = _line_number(source, chunk.offset) + number
+        return UserError(f"{source.path}:{lines}: {what}, expected an object with {field!r}")
 
     try:
         row = json.loads(line)
@@ -216,16 +227,16 @@ def _json_text(line: str, field: str, segment: Segment, chunk: _Chunk, number: i
     return text
 
 
-def _where(segment: Segment, offset: int) -> str:
-    return f"{segment.path}:{_line_number(segment, offset)}"
+def _where(source: _Source, offset: int) -> str:
+    return f"{source.path}:{_line_number(source, offset)}"
 
 
-def _line_number(segment: Segment, offset: int) -> int:
+def _line_number(source: _Source, offset: int) -> int:
     """The line, from 1, of a byte of the decompressed file."""
-    opened = gzip.open if is_compressed(segment.path) else open
     lines = 1
-    with opened(os.fspath(segment.path), "rb") as file:
-        while offset > 0 and (block := file.read(min(CHUNK_BYTES, offset))):
+    with source.opener(source.path) as file:
+        text = gzip.open(file, "rb") if is_compressed(source.path) else file
+        while offset > 0 and (block := text.read(min(CHUNK_BYTES, offset))):
             lines += block.count(b"\n")
             offset -= len(block)
     return lines

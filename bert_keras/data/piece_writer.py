@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bert_keras.data import corpus_files, corpus_text, segmenter, sentences, store_writer
-from bert_keras.data.corpus_files import Piece
+from bert_keras.data.corpus_files import Opener, Piece
 from bert_keras.data.manifest import Shard
 from bert_keras.data.store_writer import ShardWriter
 from bert_keras.errors import UserError
@@ -54,14 +54,20 @@ class PieceWriter:
         directory: the store, which is there.
         tokenizer: for all sentences.
         settings: how to read and cut.
+        opener: how to open a file of the corpus.
     """
 
     def __init__(
-        self, directory: pathlib.Path, tokenizer: BertTokenizer, settings: PrepareSettings
+        self,
+        directory: pathlib.Path,
+        tokenizer: BertTokenizer,
+        settings: PrepareSettings,
+        opener: Opener = corpus_files.open_local,
     ):
         self._directory = directory
         self._tokenizer = tokenizer
         self._settings = settings
+        self._opener = opener
         self._dtype = store_writer.token_dtype(tokenizer.vocab_size)
         self._split = sentences.splitter(settings.sentences)
         self._segmenter = segmenter.Segmenter(tokenizer) if settings.segmenter == "jieba" else None
@@ -75,6 +81,7 @@ class PieceWriter:
             settings.text_field,
             keep_lines=settings.sentences == "line",
             report=report,
+            opener=self._opener,
         )
         marked = self._segmenter is not None
         with ShardWriter(self._directory, f"{number:05d}", self._dtype, marked) as writer:

@@ -107,7 +107,7 @@ def _ends(text: str, match: re.Match[str]) -> bool:
     words = text[max(0, start - _WORD_REACH) : start].split()
     if not words or text[start - 1].isspace():
         return True
-    word = words[-1].lstrip("\"'“‘«([{—–-*_")
+    word = words[-1].rpartition("—")[2].rpartition("--")[2].lstrip("\"'“‘«([{–-*_")
     lower = word.lower()
     if lower in _TITLES:
         return lower in _BEFORE_NUMBERS and not text[end : end + 1].isdigit()
