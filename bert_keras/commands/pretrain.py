@@ -63,7 +63,7 @@ def run(values: flags.FlagValues) -> int:
     keras.utils.set_random_seed(values.seed)
     with strategy.scope():
         task = _make_task(values, corpus)
-    _check_lengths(settings, task)
+    _set_length(settings, task)
     if is_chief(strategy):
         claim_directory(output_dir, _identity(values, task, strategy, corpus, held_out))
     _announce(task, corpus, strategy)
@@ -153,11 +153,12 @@ def _check_batches(settings: PretrainingSettings, strategy: tf.distribute.Strate
             )
 
 
-def _check_lengths(settings: PretrainingSettings, task: BertPretrainer) -> None:
+def _set_length(settings: PretrainingSettings, task: BertPretrainer) -> None:
+    """The model's length is that of the longest phase."""
     longest = task.encoder.config.max_position_embeddings
-    for phase in settings.phases:
-        if phase.seq_length > longest:
-            raise UserError(f"--seq_length={phase.seq_length}: the model has {longest} positions")
+    task.max_length = max(phase.seq_length for phase in settings.phases)
+    if task.max_length > longest:
+        raise UserError(f"--seq_length={task.max_length}: the model has {longest} positions")
 
 
 def _make_task(values: flags.FlagValues, corpus: Corpus) -> BertPretrainer:
@@ -170,12 +171,10 @@ def _make_task(values: flags.FlagValues, corpus: Corpus) -> BertPretrainer:
     if values.initializer_range is not None:
         config["initializer_range"] = values.initializer_range
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision]
-    lengths = _numbers(values, "seq_length")
     try:
         task = BertPretrainer.from_pretrained(
             values.init,
             next_sentence=values.objective == "mlm+nsp",
-            max_length=max(lengths),
             seed=values.seed,
             dtype=policy,
             tokenizer=corpus.tokenizer if values.init.startswith("size:") else None,
