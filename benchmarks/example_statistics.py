@@ -4,12 +4,13 @@
         --vocab=vocab.txt --text='books/*/*.md' --megabytes=4 --dupe_factor=12
 
 Both sides get the same sentences (one a line, a chapter a document) and the same vocabulary. The
-original runs once for each kind of masking, with TensorFlow's compat.v1 in the place of the
-TensorFlow 1 it was written for; ours runs with --seeds different seeds.
+original runs --runs times, each with a seed of its own, for each kind of masking, with
+TensorFlow's compat.v1 in the place of the TensorFlow 1 it was written for; ours as often, and that
+--repeats times over.
 
 Examples of one document are not independent (they share a target length), so textbook errors are
-too small. The spread of our seeds is the sampling error: z is the distance of the original from
-our mean in units of it. For distributions, p is the share of our seeds that are at least as far
+too small. The spread of our repeats is the sampling error: z is the distance of the original from
+our mean in units of it. For distributions, p is the share of our repeats that are at least as far
 from all the others as the original is, by two-sample chi-square and Kolmogorov-Smirnov distance.
 """
 
@@ -105,10 +106,11 @@ def run_original(
     documents: Sequence[Document],
     folder: pathlib.Path,
     whole_word: bool,
+    seed: int,
     dupe_factor: int,
 ) -> pathlib.Path:
     """Writes the original's TFRecord, unless it is there from an earlier run."""
-    text, output = folder / "corpus.txt", folder / f"original_{whole_word}.tfrecord"
+    text, output = folder / "corpus.txt", folder / f"original_{whole_word}_{seed}.tfrecord"
     text.write_text("\n\n".join("\n".join(document) for document in documents) + "\n", "utf-8")
     if not output.exists():
         flags = {
@@ -120,7 +122,7 @@ def run_original(
             "max_seq_length": SEQ_LENGTH,
             "max_predictions_per_seq": PREDICTIONS,
             "dupe_factor": dupe_factor,
-            "random_seed": 12345,
+            "random_seed": seed,
         }
         arguments = [f"--{name}={value}" for name, value in flags.items()]
         command = [sys.executable, "-c", _SHIM, google, *arguments]
@@ -270,7 +272,9 @@ def kolmogorov_smirnov(one: np.ndarray, other: np.ndarray) -> float:
 
 def print_tables(original: Summary, ours: Sequence[Summary]) -> None:
     """The comparison as Markdown."""
-    print("| statistic | original | ours, mean | ours, s.d. of a seed | z |\n|---|---|---|---|---|")
+    print(
+        "| statistic | original | ours, mean | ours, s.d. of a repeat | z |\n|---|---|---|---|---|"
+    )
     runs = [summary.shares() for summary in ours]
     for name, value in original.shares().items():
         values = np.array([run[name] for run in runs])
@@ -299,26 +303,29 @@ def compare(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
     continues = np.array([piece.startswith("##") for piece in pieces])
     print(f"{len(documents)} documents, {corpus.manifest.tokens:,} tokens")
     for masking in ("token", "whole_word"):
-        started = time.monotonic()
-        path = run_original(
-            arguments.google,
-            arguments.vocab,
-            documents,
-            folder,
-            masking == "whole_word",
-            arguments.dupe_factor,
-        )
-        seconds = time.monotonic() - started
         original = Summary(continues, corpus.tokenizer().mask_id)
-        original.add(read_original(path))
         started = time.monotonic()
-        ours = []
-        for seed in range(arguments.seeds):
-            ours.append(Summary(continues, corpus.tokenizer().mask_id))
+        for seed in range(arguments.runs):
+            path = run_original(
+                arguments.google,
+                arguments.vocab,
+                documents,
+                folder,
+                masking == "whole_word",
+                seed,
+                arguments.dupe_factor,
+            )
+            original.add(read_original(path))
+        seconds = (time.monotonic() - started) / arguments.runs
+        ours = [Summary(continues, corpus.tokenizer().mask_id) for _ in range(arguments.repeats)]
+        started = time.monotonic()
+        for seed in range(arguments.repeats * arguments.runs):
             for batch in make_ours(corpus, masking, seed, arguments.dupe_factor):
-                ours[-1].add(batch)
-        each = (time.monotonic() - started) / arguments.seeds
-        print(f"\n## masking {masking}: original {seconds:.0f} s, ours {each:.1f} s for a seed\n")
+                ours[seed // arguments.runs].add(batch)
+        each = (time.monotonic() - started) / arguments.repeats / arguments.runs
+        print(
+            f"\n## masking {masking}: a run takes the original {seconds:.0f} s, ours {each:.1f} s\n"
+        )
         print_tables(original, ours)
 
 
@@ -329,7 +336,8 @@ def main() -> None:
     parser.add_argument("--text", required=True, nargs="+", help="text files with # headings")
     parser.add_argument("--megabytes", type=float, default=4)
     parser.add_argument("--dupe_factor", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--keep", help="folder for the original's output, reused if it is there")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
