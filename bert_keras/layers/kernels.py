@@ -7,6 +7,7 @@ faster or a stricter one, that form beside it. Tensors named `rows` are 2-D,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,20 +17,54 @@ from keras import ops
 Tensor = Any
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
+# tanh's argument in the approximate GELU is x * (scale + 0.044715 * scale * x^2); its slope is
+# scale + cubic * x^2.
+_TANH_SCALE = math.sqrt(2.0 / math.pi)
+_TANH_CUBIC = 3.0 * 0.044715 * _TANH_SCALE
+
 if ON_TENSORFLOW:
     import tensorflow as tf
 
 
-def activate(x: Tensor, activation: str | None) -> Tensor:
-    """gelu (exact), gelu_tanh, relu, silu, tanh, or nothing, element by element."""
+def activate(x: Tensor, activation: str | None, training: bool = False) -> Tensor:
+    """gelu (exact), gelu_tanh, relu, silu, tanh, or nothing, element by element.
+
+    `training` is for the gradient alone, see `_gelu_with_slope`.
+    """
     if activation is None:
         return x
     if activation in ("gelu", "gelu_tanh"):
         approximate = activation == "gelu_tanh"
-        if ON_TENSORFLOW:
-            return tf.nn.gelu(x, approximate=approximate)
-        return ops.gelu(x, approximate=approximate)
+        if not ON_TENSORFLOW:
+            return ops.gelu(x, approximate=approximate)
+        if training:
+            return _gelu_with_slope(x, approximate)
+        return tf.nn.gelu(x, approximate=approximate)
     return getattr(ops, activation)(x)
+
+
+def _gelu_with_slope(x: Tensor, approximate: bool) -> Tensor:
+    """GELU whose gradient is one product with its slope, computed beside the value.
+
+    TensorFlow's gradient goes through each operation of the formula again, in 16 bits one
+    conversion forth and back for each; this takes less than half the time.
+    """
+
+    @tf.custom_gradient
+    def gelu(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        wide = tf.cast(x, tf.float32)
+        square = wide * wide
+        if approximate:
+            inner = tf.tanh(wide * (_TANH_SCALE + _TANH_SCALE * 0.044715 * square))
+            share = 0.5 + 0.5 * inner
+            density = (0.5 - 0.5 * inner * inner) * (_TANH_SCALE + _TANH_CUBIC * square)
+        else:
+            share = 0.5 + 0.5 * tf.math.erf(wide * math.sqrt(0.5))
+            density = tf.exp(-0.5 * square) * (1.0 / math.sqrt(2.0 * math.pi))
+        slope = tf.cast(share + wide * density, x.dtype)
+        return tf.cast(wide * share, x.dtype), lambda upstream: upstream * slope
+
+    return gelu(x)
 
 
 def dense(
@@ -49,8 +84,10 @@ def dense(
         return activate(ops.matmul(rows, kernel) + ops.cast(bias, rows.dtype), activation)
     product = tf.matmul(rows, kernel)
     if training and rows.dtype != tf.float32:
-        return activate(_add_bias(product, tf.convert_to_tensor(bias)), activation)
-    return activate(tf.nn.bias_add(product, ops.cast(bias, rows.dtype)), activation)
+        summed = _add_bias(product, tf.convert_to_tensor(bias))
+    else:
+        summed = tf.nn.bias_add(product, ops.cast(bias, rows.dtype))
+    return activate(summed, activation, training)
 
 
 def _add_bias(product: Tensor, bias: Tensor) -> Tensor:
@@ -135,16 +172,15 @@ def tied_cross_entropy(
     Shapes: rows `[n, width]` in the compute dtype, table `[classes, width]` and bias
     `[classes]` float32, labels int32 `[n]`.
 
-    On TensorFlow the gradient of the logits is never multiplied out: each row's own factor is
-    applied to the narrow side of the products that it enters, and of the logits only one
-    tensor, in the compute dtype, is kept for the gradient.
+    On TensorFlow no probabilities are computed: the exponentials are kept for the gradient, in
+    the compute dtype, and what each row is to be divided by and multiplied with is applied to
+    the narrow side of the products that it enters.
     """
     if not ON_TENSORFLOW:
         logits = ops.matmul(rows, ops.transpose(ops.cast(table, rows.dtype)))
         return cross_entropy(ops.cast(logits, "float32") + bias, labels)
-    return _tied_cross_entropy(
-        rows, tf.convert_to_tensor(table), tf.convert_to_tensor(bias), labels
-    )
+    table, bias = tf.convert_to_tensor(table), tf.convert_to_tensor(bias)
+    return _tied_cross_entropy(rows, table, bias, labels)
 
 
 def _tied_cross_entropy(
@@ -154,26 +190,35 @@ def _tied_cross_entropy(
 
     @tf.custom_gradient
     def loss(rows: Tensor, table: Tensor, bias: Tensor) -> tuple[Any, Callable[..., Any]]:
-        narrow = tf.cast(table, dtype)
+        narrow = tf.cast(table, dtype)  # [classes, width]
         logits = tf.cast(tf.matmul(rows, narrow, transpose_b=True), tf.float32) + bias
-        losses, slopes = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
-            features=logits, labels=labels
-        )
-        slopes = tf.cast(slopes, dtype)  # [n, classes], softmax minus one-hot
+        top = tf.reduce_max(logits, axis=-1, keepdims=True)
+        wide = tf.exp(logits - top)
+        sums = tf.reduce_sum(wide, axis=-1, keepdims=True)  # [n, 1]
+        powers = tf.cast(wide, dtype)  # softmax times `sums`
+        places = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
+        chosen = tf.gather_nd(logits, places)
+        losses = (tf.math.log(sums) + top)[:, 0] - chosen
 
         def gradient(upstream: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            # Factors relative to the largest are mostly 0 and 1, which 16 bits hold exactly.
-            top = tf.maximum(tf.reduce_max(tf.abs(upstream)), 1e-30)
-            relative = tf.cast(upstream / top, dtype)[None]  # [1, n]
-            of_bias = tf.cast(tf.matmul(relative, slopes)[0], tf.float32) * top
+            # The gradient of the logits is factors * (powers / sums - one-hot labels).
             factors = upstream[:, None]
-            of_rows = tf.cast(tf.matmul(slopes, narrow), tf.float32) * factors
-            scaled = tf.cast(tf.cast(rows, tf.float32) * factors, dtype)
-            of_table = tf.matmul(slopes, scaled, transpose_a=True)
-            return tf.cast(of_rows, dtype), tf.cast(of_table, tf.float32), of_bias
+            shares = factors / sums  # [n, 1]
+            of_rows = tf.cast(tf.matmul(powers, narrow), tf.float32) * shares
+            of_rows -= tf.gather(table, labels) * factors
+            own = tf.cast(rows, tf.float32)
+            of_table = tf.matmul(powers, tf.cast(own * shares, dtype), transpose_a=True)
+            of_table = tf.tensor_scatter_nd_sub(
+                tf.cast(of_table, tf.float32), labels[:, None], own * factors
+            )
+            # A product with ones is accumulated in float32; a sum of 16 bits would not be.
+            of_bias = tf.matmul(tf.cast(shares, dtype), powers, transpose_a=True)[0]
+            of_bias = tf.tensor_scatter_nd_sub(
+                tf.cast(of_bias, tf.float32), labels[:, None], upstream
+            )
+            return tf.cast(of_rows, dtype), of_table, of_bias
 
-        hits = tf.argmax(logits, axis=-1, output_type=tf.int32) == labels
-        return (losses, hits), gradient
+        return (losses, chosen >= top[:, 0]), gradient
 
     return loss(rows, table, bias)
 
@@ -205,12 +250,14 @@ class _GivenSeed(keras.random.SeedGenerator):
         return ops.cast(self._seed, keras.src.backend.random_seed_dtype())
 
 
-def _keep_mask(shape: Tensor, rate: float, seed: Tensor) -> Tensor:
-    """Booleans that are True with probability `1 - rate` to within 2^-17."""
+def _keep_mask(x: Tensor, rate: float, seed: Tensor) -> Tensor:
+    """Booleans of the shape of `x` that are True with probability `1 - rate` to within 2^-17."""
     # Sixteen random bits decide: half the work of Philox that a 32-bit word each would be.
-    count = tf.reduce_prod(shape)
+    known = x.shape.num_elements()
+    count = tf.size(x) if known is None else known
     words = tf.random.stateless_uniform([(count + 1) // 2], seed, None, None, tf.uint32)
-    halves = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:count]
+    halves = tf.reshape(tf.bitcast(words, tf.uint16), [(count + 1) // 2 * 2])[:count]
+    shape = tf.shape(x) if known is None else x.shape
     return tf.reshape(halves >= tf.constant(round(rate * 65536), tf.uint16), shape)
 
 
@@ -221,13 +268,12 @@ def dropout(x: Tensor, rate: float, seed: Tensor | None) -> Tensor:
     """
     if seed is None or rate == 0.0:
         return x
-    scaled = x * ops.cast(1.0 / (1.0 - rate), x.dtype)
+    scale = ops.cast(1.0 / (1.0 - rate), x.dtype)
     if ON_TENSORFLOW:
-        kept = tf.where(_keep_mask(tf.shape(x), rate, seed), scaled, tf.zeros((), x.dtype))
-        kept.set_shape(x.shape)
-        return kept
+        # A product, forth and back, is several times as fast as a choice between two tensors.
+        return x * (tf.cast(_keep_mask(x, rate, seed), x.dtype) * scale)
     uniform = keras.random.uniform(ops.shape(x), seed=_GivenSeed(seed))
-    return ops.where(uniform >= rate, scaled, ops.zeros_like(x))
+    return ops.where(uniform >= rate, x * scale, ops.zeros_like(x))
 
 
 def recompute(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -19,6 +19,12 @@ if ON_TENSORFLOW:
 NOT_DECAYED = ("bias$", "gamma$", "beta$", "layer_norm")
 
 
+def _squared_norm(tensor: Any) -> Any:
+    wide = ops.cast(tensor, "float32")
+    # On TensorFlow without an array of squares in between.
+    return 2.0 * tf.nn.l2_loss(wide) if ON_TENSORFLOW else ops.sum(ops.square(wide))
+
+
 class ReducedOptimizer(keras.optimizers.Optimizer):
     """An optimizer that sums gradients over replicas before it clips them.
 
@@ -65,8 +71,7 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
         """The gradients, scaled so that their global norm is at most `clip_norm`."""
         if self.clip_norm is None:
             return grads
-        squares = [ops.sum(ops.square(ops.cast(grad, "float32"))) for grad in grads]
-        norm = ops.sqrt(sum(squares[1:], squares[0]))
+        norm = ops.sqrt(sum(_squared_norm(grad) for grad in grads))
         scale = self.clip_norm / ops.maximum(norm, self.clip_norm)
         return [grad * ops.cast(scale, grad.dtype) for grad in grads]
 

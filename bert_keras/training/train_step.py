@@ -93,7 +93,7 @@ def _split(features: Mapping[str, tf.Tensor], parts: int) -> dict[str, tf.Tensor
                 f"the batch of a replica, {batch}, cannot be cut into {parts} equal parts"
             )
         rows = -1 if batch is None else batch // parts
-        split[name] = tf.reshape(value, [parts, rows, *tf.shape(value)[1:]])
+        split[name] = tf.reshape(value, [parts, rows, *keras.ops.shape(value)[1:]])
     return split
 
 
