@@ -18,6 +18,7 @@ from keras import ops
 
 from bert_keras import checkpoints
 from bert_keras.layers.masked_lm_head import MaskedLMHead
+from tests import small_pretraining
 
 SCRIPT = pathlib.Path(__file__).parent / "transformers_outputs.py"
 ENCODER_TOLERANCE = 2e-5
@@ -158,3 +159,27 @@ def test_a_masked_lm_without_pooler(tiny_mlm, tmp_path, interpreter):
     found = ops.convert_to_numpy(head(rows, encoder.embeddings.word_embeddings))
     print(np.abs(found - theirs).max())
     np.testing.assert_allclose(found, theirs, rtol=0, atol=LOGITS_TOLERANCE)
+
+
+@pytest.mark.parametrize("next_sentence", [True, False])
+def test_a_pretrainer(next_sentence, tmp_path, interpreter):
+    task = small_pretraining.pretrainer(0.0, next_sentence, initializer_range=0.2)
+    inputs = features(task.encoder.config.vocab_size)
+    length = inputs["token_ids"].shape[1]
+    everywhere = np.tile(np.arange(length, dtype=np.int32), (len(inputs["token_ids"]), 1))
+    ours = task({**inputs, "mask_positions": everywhere})
+    np.savez(tmp_path / "features.npz", **inputs)
+    architecture = "BertForPreTraining" if next_sentence else "BertForMaskedLM"
+    task.save_pretrained(tmp_path / architecture)
+
+    subprocess.run([interpreter, str(SCRIPT), str(tmp_path)], check=True)
+
+    theirs = np.load(tmp_path / architecture / "outputs.npz")
+    real = inputs["padding_mask"] == 1
+    words = np.reshape(ours["mlm_logits"], (*real.shape, -1))[real]
+    expected = theirs["prediction_logits" if next_sentence else "logits"][real]
+    print(np.abs(words - expected).max())
+    np.testing.assert_allclose(words, expected, rtol=0, atol=1e-5)
+    if next_sentence:
+        expected = theirs["seq_relationship_logits"]
+        np.testing.assert_allclose(ours["nsp_logits"], expected, rtol=0, atol=1e-5)

@@ -42,6 +42,18 @@ def test_cosine_and_polynomial():
         assert squared[step] == pytest.approx(PEAK * (1 - progress(step)) ** 2, abs=1e-11)
 
 
+def test_every_decay_over_the_whole_run():
+    shapes = {
+        "cosine": lambda share: 0.5 * (1 + math.cos(math.pi * share)),
+        "polynomial": lambda share: (1 - share) ** 0.5,
+    }
+    for decay, shape in shapes.items():
+        rates = _rates(decay=decay, power=0.5, decay_from="start")
+        for step in range(TOTAL + 1):
+            expected = PEAK * (step / WARMUP if step < WARMUP else shape(step / TOTAL))
+            assert rates[step] == pytest.approx(expected, abs=1e-11), (decay, step)
+
+
 def test_ratio_constant_and_beyond_the_end():
     rates = _rates(warmup_steps=None, warmup_ratio=0.25, decay="constant")
     assert rates[49] < rates[50] == pytest.approx(PEAK) == rates[200]
