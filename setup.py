@@ -7,6 +7,8 @@ import pathlib
 from setuptools import find_packages, setup
 
 _SERVING = ["tensorflow-serving-api~=2.20.0", "grpcio"]
+_BEAM = ["apache-beam>=2.77,<3"]
+_CHINESE = ["jieba"]
 
 setup(
     name="bert-keras",
@@ -40,7 +42,9 @@ setup(
     ],
     extras_require={
         "serving": _SERVING,
-        "test": [*_SERVING, "hypothesis", "mypy", "pytest", "ruff"],
+        "beam": _BEAM,
+        "chinese": _CHINESE,
+        "test": [*_SERVING, *_BEAM, *_CHINESE, "hypothesis", "mypy", "pytest", "ruff"],
         "bench": ["psutil", "torch", "transformers~=4.57.0"],
     },
     entry_points={"console_scripts": ["bert-keras = bert_keras.cli:main"]},

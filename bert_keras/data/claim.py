@@ -75,7 +75,7 @@ class Claim:
             # A run may have been killed while it wrote its settings.
             if any(entry.suffix != ".partial" for entry in self._folder.iterdir()):
                 raise UserError(
-                    f"--output_dir={self._folder}: holds other files, expected a new or empty folder"
+                    f"--output_dir={self._folder}: holds other files, expected a new folder"
                 )
             text = json.dumps(self._described, indent=1, ensure_ascii=False)
             store_writer.write_whole(path, text + "\n")

@@ -103,5 +103,5 @@ def test_a_real_book(data) -> None:
     assert 4000 < len(sentences) < 8000 and 15 < sum(lengths) / len(lengths) < 30
     # No sentence ends with a title or an initial; those that do would be cut in a name.
     assert not [s for s in sentences if re.search(r"\b(Mr|Mrs|Dr|Col|[A-HJ-Z])\.$", s)]
-    assert "It is a truth universally acknowledged" in sentences[4]
+    assert sentences[5].startswith("It is a truth universally acknowledged")
     assert splitter("multilingual")(text) == sentences
