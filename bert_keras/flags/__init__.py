@@ -11,6 +11,7 @@ VERBS: dict[str, str] = {
     "demo": "the whole road on this machine, offline: data, training, export, serving",
     "vocab": "learn a WordPiece vocabulary from text",
     "prepare": "turn text into the tokenized corpus that pretraining reads",
+    "examples": "write ready-made pretraining examples in google-research/bert's format",
     "pretrain": "train BERT from text: masked words and next sentences",
     "finetune": "train a task on labelled data",
     "evaluate": "score a model on labelled data",
