@@ -21,6 +21,7 @@ from bert_keras.models.pretrainer import (
     pretraining_losses,
 )
 from bert_keras.tasks.base import Batch, BertTask
+from bert_keras.tasks.inputs import as_dataset, has_features
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult, train_step
 
@@ -152,10 +153,7 @@ class BertPretrainer(BertTask):
         return StepResult(_terms(pretraining_losses(outputs, labels)), outputs)
 
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
-        raise UserError("BertPretrainer takes its targets from the features, received labels")
-
-    def preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        raise UserError("BertPretrainer trains on features with masked tokens, received strings")
+        return labels
 
     # Training.
 
@@ -164,6 +162,18 @@ class BertPretrainer(BertTask):
         if len(args) < 2:
             kwargs.setdefault("learning_rate", 1e-4)
         super().compile(*args, **kwargs)
+
+    def _feature_dataset(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
+    ) -> tf.data.Dataset:
+        spec = x.element_spec if isinstance(x, tf.data.Dataset) else x
+        inputs = spec[0] if isinstance(spec, tuple) and len(spec) == 1 else spec
+        if y is not None or not has_features(inputs):
+            raise UserError(
+                "BertPretrainer trains on features that hold their targets, without labels; "
+                f"received {inputs!r}" + (" and labels" if y is not None else "")
+            )
+        return as_dataset(x, None, None, batch_size, self.seed if shuffle else None)
 
     def compute_step(
         self, features: Batch, labels: Any = None, weights: Any = None, training: bool = False
@@ -198,8 +208,13 @@ class BertPretrainer(BertTask):
         for name, term in result.terms.items():
             self._means[f"{name}_loss"].update_state(term.mean(), term.weight)
             self._means[f"{name}_accuracy"].update_state(term.accuracy(), term.weight)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Loss and accuracy of each head since the last reset, and the sum of the losses."""
         logs = {name: mean.result() for name, mean in self._means.items()}
-        return {"loss": sum(logs[f"{name}_loss"] for name in result.terms), **logs}
+        losses = [value for name, value in logs.items() if name.endswith("_loss")]
+        return {"loss": sum(losses), **logs}
 
     def predict(self, x: Any, **kwargs: Any) -> Any:
         """The logits of features; see `predict_on_features`."""
