@@ -169,9 +169,10 @@ class BertPretrainer(BertTask):
         spec = x.element_spec if isinstance(x, tf.data.Dataset) else x
         inputs = spec[0] if isinstance(spec, tuple) and len(spec) == 1 else spec
         if y is not None or not has_features(inputs):
+            found = sorted(inputs) if has_features(inputs) else type(inputs).__name__
             raise UserError(
                 "BertPretrainer trains on features that hold their targets, without labels; "
-                f"received {inputs!r}" + (" and labels" if y is not None else "")
+                f"received {found}" + (" and labels" if y is not None else "")
             )
         return as_dataset(x, None, None, batch_size, self.seed if shuffle else None)
 
