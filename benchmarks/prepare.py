@@ -128,7 +128,7 @@ def measure_memory(options: argparse.Namespace, folder: pathlib.Path, megabytes:
     idle = peak = pss(process.pid)
     while process.poll() is None:
         peak = max(peak, pss(process.pid))
-        time.sleep(0.1)
+        time.sleep(0.25)
     seconds = time.monotonic() - began
     if process.returncode:
         raise SystemExit(process.returncode)
