@@ -166,7 +166,7 @@ def make_ours(corpus: MemoryCorpus, masking: str, seed: int, epochs: int) -> Ite
         )
         if ((first == second) == window.plan.random_next).any():
             raise AssertionError("a random second sentence from the same document")
-        for part in np.array_split(np.arange(len(window)), max(1, len(window) // 4096)):
+        for part in np.array_split(np.arange(len(window)), max(1, len(window) // 512)):
             yield window.batch(part)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import types
 from collections.abc import Sequence
 
@@ -74,11 +75,12 @@ def random_documents(
     count: int, sentences: int, tokens: int, seed: int = 0, vocabulary: int = len(VOCABULARY)
 ) -> list[list[list[int]]]:
     """`count` documents of 1 … `sentences` sentences of 1 … `tokens` tokens of text."""
-    random = np.random.default_rng(seed)
+    # Python's generator: its numbers are the same in every version.
+    dice = random.Random(seed)
     return [
         [
-            random.integers(FIRST_PIECE, vocabulary, random.integers(1, tokens + 1)).tolist()
-            for _ in range(random.integers(1, sentences + 1))
+            [dice.randrange(FIRST_PIECE, vocabulary) for _ in range(dice.randint(1, tokens))]
+            for _ in range(dice.randint(1, sentences))
         ]
         for _ in range(count)
     ]
