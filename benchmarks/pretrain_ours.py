@@ -16,6 +16,7 @@ import pretrain_recipe
 import tensorflow as tf
 
 import bert_keras as bk
+from bert_keras.models.pretrainer import pretraining_losses
 from bert_keras.optimization import AdamW
 
 
@@ -63,7 +64,8 @@ class BertKeras:
         self._model.update(batch)
 
     def _evaluate(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        loss = self._model.network.losses_of(batch)["mlm"]
+        # From the logits themselves: the losses of training count a tie as a right prediction.
+        loss = pretraining_losses(self._model(batch, training=False), batch)["mlm"]
         return loss.total, loss.weight, loss.correct
 
     def step(self, batch: pretrain_recipe.Batch, learning_rate: float) -> None:

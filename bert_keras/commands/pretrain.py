@@ -231,9 +231,13 @@ def _identity(
 
 
 def _peak(values: flags.FlagValues, strategy: tf.distribute.Strategy) -> float:
-    if values.peak_tflops:
-        return values.peak_tflops * 1e12 * strategy.num_replicas_in_sync
-    return peak_flops(values.precision) * strategy.num_replicas_in_sync
+    """FLOPs per second of all devices; logical CPUs share one."""
+    peak = values.peak_tflops * 1e12 if values.peak_tflops else peak_flops(values.precision)
+    on_cpu = not tf.config.list_physical_devices("GPU") and values.strategy != "tpu"
+    resolver = strategy.cluster_resolver
+    if on_cpu and values.strategy == "multi_worker" and resolver is not None:
+        return peak * resolver.cluster_spec().num_tasks("worker")
+    return peak if on_cpu else peak * strategy.num_replicas_in_sync
 
 
 def _flops(values: flags.FlagValues, task: BertPretrainer) -> Any:

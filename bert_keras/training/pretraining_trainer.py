@@ -155,7 +155,9 @@ class PretrainingEvaluator(orbit.AbstractEvaluator):
         self.strategy.run(self._replica_step, args=(features,))
 
     def _replica_step(self, features: Batch) -> None:
-        self._sums.add(self.task.compute_step(features, training=False), features)
+        # From the logits themselves: the losses of training count a tie as a right prediction.
+        outputs = self.task(features, training=False)
+        self._sums.add(self.task.loss_terms(outputs, features), features)
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, float]:
         del num_steps  # always all of them
