@@ -28,12 +28,15 @@ class ByteProgress:
         # The first moments say nothing of the speed.
         self._next = self._began + _FIRST_SECONDS
         self._width = 0
+        self._finished = False
 
     def __call__(self, done: int, total: int, before: int = 0) -> None:
         """Says that `done` of `total` bytes are done, `before` of them by an earlier run."""
         now = time.monotonic()
-        if now < self._next and done < total:
+        # What is left to do when all is read takes a moment, and says so no second time.
+        if self._finished or (now < self._next and done < total):
             return
+        self._finished = done >= total
         self._next = now + (0.0 if self._is_terminal else _SECONDS_BETWEEN_LINES)
         rate = (done - before) / max(now - self._began, 1e-9)
         left = f", {_clock((total - done) / rate)} left" if rate else ""

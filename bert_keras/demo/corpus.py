@@ -46,7 +46,7 @@ class Corpus:
 
     def megabytes(self) -> float:
         """Size of the prose in UTF-8, in MB (10^6 bytes)."""
-        return sum(len(text.encode("utf-8", "replace")) for text in self.paragraphs()) / 1e6
+        return sum(len(text.encode()) for text in self.paragraphs()) / 1e6
 
 
 def package_roots() -> list[pathlib.Path]:

@@ -35,6 +35,11 @@ class Documented:
     arguments: tuple[str, ...]
     paragraphs: tuple[str, ...]
 
+    @property
+    def package(self) -> str:
+        """The top-level package that the function comes from."""
+        return self.source.split("/")[0]
+
 
 def read_functions(root: str, source: str) -> list[Documented]:
     """The documented functions of the file `root/source`, in the order of the file.
@@ -88,6 +93,8 @@ def is_english(text: str) -> bool:
 
 def _without_markup(paragraph: str) -> str:
     plain = _ROLE.sub(lambda match: match[1].rsplit(".", 1)[-1], paragraph)
+    # Half a surrogate pair, which an escape in a string can make, goes into no file.
+    plain = plain.encode("utf-8", "replace").decode("utf-8")
     return " ".join(plain.replace("`", "").replace("*", "").split())
 
 

@@ -1,4 +1,4 @@
-"""The demo: docstrings, vocabulary, task, training, baselines, export and server, in stages."""
+"""The demo: docstrings, task, vocabulary, pretraining, fine-tuning, export, server, in stages."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ import importlib.util
 import pathlib
 import shlex
 import sys
-from collections.abc import Sequence
 
 from bert_keras.demo import corpus as corpora
-from bert_keras.demo import learning, serving, task
-from bert_keras.demo.stages import Result, Stages
+from bert_keras.demo import data_stages, learning, model_stages, pretraining, serving
+from bert_keras.demo.model_stages import MODEL, MODEL_NAME
+from bert_keras.demo.stages import Stages
 from bert_keras.demo.story import Story
 from bert_keras.errors import UserError
 
-_STAGES = 6
-MODEL_NAME = "docstrings"
-# The servable, and the folder with the model it was made from.
-_SERVABLE = f"serving/{MODEL_NAME}/1"
-_MODEL = "finetune/model"
+_STAGES = 8
+# The modules that decide what comes out.
+_MODULES = ("corpus", "docstrings", "task", "text", "pretraining", "learning", "baselines")
 
 
 @dataclasses.dataclass(frozen=True)
 class DemoSettings:
-    """Sizes of the demo; the defaults take about four minutes on two processor cores.
+    """Sizes of the demo; the defaults take about seven minutes on two processor cores.
 
     `roots` are the folders whose packages are read, those of this interpreter by default;
-    `most_training_examples` bounds the training time on machines with many packages.
+    `most_training_examples` bounds the training time on machines with many packages; `size`
+    is that of the model, by the name that `--init=size:NAME` takes.
     """
 
     roots: tuple[pathlib.Path, ...] = ()
     vocabulary_size: int = 8000
     most_training_examples: int = 100_000
+    size: str = "tiny"
+    pretraining: pretraining.PretrainingRecipe = pretraining.PretrainingRecipe()
     learning: learning.LearningSettings = learning.LearningSettings()
 
 
@@ -43,6 +44,7 @@ def run_demo(output_dir: pathlib.Path, settings: DemoSettings | None = None) -> 
     Raises:
         UserError: the folder is a file or cannot be made, the packages for serving are
             missing, or there are too few packages to learn from.
+        SystemExit: a signal asked pretraining to stop; the next run goes on from there.
     """
     settings = settings or DemoSettings()
     _check(output_dir)
@@ -50,11 +52,13 @@ def run_demo(output_dir: pathlib.Path, settings: DemoSettings | None = None) -> 
     story, stages = Story(_STAGES), Stages(output_dir, _recipe())
     print(f"bert-keras demo: everything it makes is in {output_dir.resolve()}")
     roots = list(settings.roots) or corpora.package_roots()
-    _gather(story, stages, output_dir, roots)
-    _vocabulary(story, stages, output_dir, settings.vocabulary_size)
-    _task(story, stages, output_dir, settings.most_training_examples)
-    _learn(story, stages, output_dir, settings.learning)
-    _export(story, stages, output_dir)
+    data_stages.gather(story, stages, output_dir, roots)
+    unseen = data_stages.make_task(story, stages, output_dir, settings.most_training_examples)
+    data_stages.make_vocabulary(story, stages, output_dir, settings.vocabulary_size, unseen)
+    model_stages.pretrain(story, stages, output_dir, settings.size, settings.pretraining)
+    model_stages.fine_tune(story, stages, output_dir, settings.learning)
+    model_stages.show_table(story, stages, output_dir)
+    model_stages.export(story, stages, output_dir)
     story.stage("Serve the model and ask it over gRPC")
     serving.ask(story, MODEL_NAME, output_dir / "serving" / MODEL_NAME)
     _next_steps(story, output_dir)
@@ -80,7 +84,7 @@ def _check(output_dir: pathlib.Path) -> None:
 def _recipe() -> str:
     """A digest of the code that makes data and model, so that an update does not reuse old ones."""
     digest = hashlib.sha256()
-    for module in ("corpus", "docstrings", "task", "learning", "baselines"):
+    for module in _MODULES:
         digest.update(pathlib.Path(__file__).with_name(f"{module}.py").read_bytes())
     return digest.hexdigest()
 
@@ -93,116 +97,9 @@ def _make_output_safe() -> None:
             reconfigure(errors="replace")
 
 
-def _gather(
-    story: Story, stages: Stages, folder: pathlib.Path, roots: Sequence[pathlib.Path]
-) -> None:
-    story.stage("Gather English from the docstrings of the installed packages")
-
-    def work() -> Result:
-        corpus = corpora.gather(roots, story.progress)
-        corpora.save(corpus, folder / "corpus.jsonl")
-        packages = {function.source.split("/")[0] for function in corpus.functions}
-        return {
-            "files": corpus.files,
-            "found": corpus.found,
-            "functions": len(corpus.functions),
-            "packages": len(packages),
-            "megabytes": round(corpus.megabytes(), 1),
-        }
-
-    outcome = stages.run("corpus", {"roots": list(map(str, roots))}, ["corpus.jsonl"], work)
-    if outcome.reused:
-        story.reused()
-    story.line(
-        "{files:,} source files of {packages} packages; {found:,} documented functions, "
-        "{functions:,} without repeats; {megabytes} MB of prose".format(**outcome.result)
-    )
-
-
-def _vocabulary(story: Story, stages: Stages, folder: pathlib.Path, size: int) -> None:
-    story.stage("Train a WordPiece vocabulary on it")
-
-    def work() -> Result:
-        # Imported here because it brings TensorFlow with it.
-        from bert_keras.tokenization import vocabulary_training
-
-        functions = corpora.load(folder / "corpus.jsonl")
-        texts = [paragraph for function in functions for paragraph in function.paragraphs]
-        texts += [task.signature_words(f.name, f.arguments) for f in functions]
-        tokens = vocabulary_training.train_vocabulary(texts, size, alphabet_size=200)
-        vocabulary_training.write_vocabulary(folder / "vocab.txt", tokens)
-        return {"tokens": len(tokens), "longest": sorted(tokens, key=len)[-5:]}
-
-    outcome = stages.run("vocabulary", {"size": size}, ["vocab.txt"], work)
-    if outcome.reused:
-        story.reused()
-    story.line(f"{outcome.result['tokens']:,} tokens in {folder / 'vocab.txt'}")
-    story.line(f"the longest: {', '.join(outcome.result['longest'])}")
-
-
-def _task(story: Story, stages: Stages, folder: pathlib.Path, most: int) -> None:
-    story.stage("Make a labelled task of it that word counts cannot solve")
-
-    def work() -> Result:
-        examples = task.make_examples(corpora.load(folder / "corpus.jsonl"))
-        splits = task.split_by_package(examples)
-        splits["train"] = task.spread(splits["train"], most)
-        sizes = {}
-        for name, part in splits.items():
-            if not part:
-                raise UserError(f"demo: too few documented functions for a {name} set")
-            task.write_tsv(folder / "data" / f"{name}.tsv", part)
-            sizes[name] = len(part)
-        shown = [dataclasses.astuple(e)[:3] for e in task.spread(splits["test"], 4)]
-        return {"sizes": sizes, "examples": shown}
-
-    outcome = stages.run("task", {"most": most}, ["data"], work)
-    if outcome.reused:
-        story.reused()
-    story.say(
-        "Is this sentence, beside the function that it describes, as its author wrote it, or "
-        "are the parts around a preposition exchanged? Both have the same words. Train, dev "
-        "and test examples come from different packages."
-    )
-    for text, pair, label in outcome.result["examples"]:
-        story.line(f"{label:<10}  {text}  |  {pair}")
-    sizes = ", ".join(f"{count:,} {name}" for name, count in outcome.result["sizes"].items())
-    story.line(f"examples: {sizes}")
-
-
-def _learn(
-    story: Story, stages: Stages, folder: pathlib.Path, settings: learning.LearningSettings
-) -> None:
-    story.stage("Train a small BERT from random weights, as bert-keras finetune does")
-    outcome = stages.run(
-        "finetune",
-        dataclasses.asdict(settings),
-        ["start", "finetune"],
-        lambda: learning.fine_tune(folder, settings),
-        resumable=True,
-    )
-    if outcome.reused:
-        story.reused()
-    scores = stages.run("scores", {}, [], lambda: learning.score(folder, folder / _MODEL))
-    story.line(f"accuracy on {scores.result['examples']:,} test examples of unseen packages:")
-    for name in ("majority", "bag_of_words", "bert"):
-        title = learning.TITLES[name]
-        story.line(f"  {title:<48} {scores.result[name]:.3f}")
-
-
-def _export(story: Story, stages: Stages, folder: pathlib.Path) -> None:
-    story.stage("Export it: one SavedModel, strings in, answers out")
-    outcome = stages.run(
-        "export", {}, [_SERVABLE], lambda: serving.export(folder / _MODEL, folder / _SERVABLE)
-    )
-    if outcome.reused:
-        story.reused()
-    story.line(f"{folder / _SERVABLE}: {outcome.result['megabytes']:.1f} MB")
-
-
 def _next_steps(story: Story, folder: pathlib.Path) -> None:
     """Commands and code that work as they stand, whatever the current folder."""
-    model, servable = folder.resolve() / _MODEL, folder.resolve() / "serving" / MODEL_NAME
+    model, servable = folder.resolve() / MODEL, folder.resolve() / "serving" / MODEL_NAME
     question = '{"text": "Sort the list by length", "text_pair": "sort ( list )"}'
     print(f"\nDone in {story.seconds():.0f} s. What to do next:\n")
     print("Serve it (TensorFlow Serving takes the same folder):")

@@ -6,6 +6,8 @@ import sys
 import textwrap
 import time
 
+from bert_keras.demo.stages import Outcome
+
 _WIDTH = 88
 _INDENT = "      "
 
@@ -41,9 +43,10 @@ class Story:
         """A line as it is, indented; for commands and tables."""
         print(_INDENT + text, flush=True)
 
-    def reused(self) -> None:
-        """Says that a stage's outputs of an earlier run are used."""
-        self.line("already done, reused")
+    def tell(self, outcome: Outcome) -> None:
+        """Says when what an earlier run made is used."""
+        if outcome.reused:
+            self.line("already done, reused")
 
     def progress(self, done: int, total: int) -> None:
         """How much of a stage is done."""

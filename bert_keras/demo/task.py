@@ -53,14 +53,13 @@ def make_examples(functions: Iterable[Documented]) -> list[Example]:
     examples = []
     for function in functions:
         signature = signature_words(function.name, function.arguments)
-        package = function.source.split("/")[0]
         for sentence in sentences(function.paragraphs):
             exchanged = exchange(sentence)
-            words = " ".join(sorted(re.findall(r"\w+", sentence.lower())))
+            words = word_bag(sentence)
             if exchanged is not None and words not in seen:
                 seen.add(words)
-                examples.append(Example(sentence, signature, AS_WRITTEN, package))
-                examples.append(Example(exchanged, signature, EXCHANGED, package))
+                examples.append(Example(sentence, signature, AS_WRITTEN, function.package))
+                examples.append(Example(exchanged, signature, EXCHANGED, function.package))
     return examples
 
 
@@ -70,6 +69,11 @@ def sentences(paragraphs: Iterable[str]) -> list[str]:
     for paragraph in paragraphs:
         found += re.split(r"(?<=[a-z)'0-9])\.\s+(?=[A-Z])", paragraph)
     return [sentence.strip().rstrip(".") for sentence in found]
+
+
+def word_bag(sentence: str) -> str:
+    """The words of a sentence in alphabetical order: the same for the same words in any order."""
+    return " ".join(sorted(re.findall(r"\w+", sentence.lower())))
 
 
 def exchange(sentence: str) -> str | None:
