@@ -6,7 +6,7 @@
 Speed: both get the same text and one core. The text is plain for ours, which finds the sentences
 itself, and a sentence a line for Google's, which cannot. Google's makes examples (dupe_factor 1),
 ours the tokens that all epochs' examples are drawn from. The two take turns, so that other load
-on the machine meets both alike; compare the ratios of one run. "work" begins after the imports.
+on the machine meets both alike; compare the ratios of one run. Time begins after the imports.
 
 Memory: the text, repeated to so many megabytes, is prepared by two threads, and the PSS of the
 process is read all the while; idle is after the imports, with the tokenizer built.
@@ -31,9 +31,9 @@ from bert_keras.tokenization import BertTokenizer
 corpus, vocab, output, threads = sys.argv[1:]
 tokenizer = BertTokenizer(vocab)
 print("idle", flush=True)
-began = time.monotonic()
+began = time.monotonic(), time.process_time()
 prepare(corpus, tokenizer, output, PrepareSettings(), int(threads))
-print(time.monotonic() - began, flush=True)
+print(time.monotonic() - began[0], time.process_time() - began[1], flush=True)
 """
 
 # Google's script is of TensorFlow 1; these names are still in TensorFlow 2.
@@ -45,9 +45,9 @@ sys.path.insert(0, sys.argv.pop(1))
 import create_pretraining_data
 tf.logging.set_verbosity(tf.logging.ERROR)
 def main(arguments):
-    began = time.monotonic()
+    began = time.monotonic(), time.process_time()
     create_pretraining_data.main(arguments)
-    print(time.monotonic() - began, flush=True)
+    print(time.monotonic() - began[0], time.process_time() - began[1], flush=True)
 tf.app.run(main)
 """
 
@@ -63,23 +63,19 @@ def take_text(pattern: str, megabytes: float) -> str:
     return "\n\n".join(parts).encode()[: int(megabytes * 1e6)].decode("utf-8", "ignore")
 
 
-def run(program: str, arguments: list[str], core: int | None) -> tuple[float, float]:
-    """Seconds of a program's work, as it prints them last, and of all of it."""
-
-    def pin() -> None:
-        if core is not None:
-            os.sched_setaffinity(0, {core})
-
-    began = time.monotonic()
+def run(program: str, arguments: list[str], core: int) -> tuple[float, float]:
+    """Seconds that a program's work took by the clock and of the processor's time."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        check=True,
-        preexec_fn=pin,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    return float(done.stdout.split()[-1]), time.monotonic() - began
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    wall, processor = map(float, done.stdout.split()[-2:])
+    return wall, processor
 
 
 def compare(options: argparse.Namespace, folder: pathlib.Path) -> None:
@@ -97,17 +93,25 @@ def compare(options: argparse.Namespace, folder: pathlib.Path) -> None:
     ]
     ratios = []
     for number in range(options.rounds):
-        ours = [f"{folder}/text.txt", options.vocab, f"{folder}/store{number}", "1"]
-        our_work, our_all = run(_OURS, ours, options.core)
-        their_work, their_all = run(_GOOGLES, googles, options.core)
-        ratios.append(their_work / our_work)
+        ours = run(
+            _OURS,
+            [f"{folder}/text.txt", options.vocab, f"{folder}/store{number}", "1"],
+            options.core,
+        )
+        theirs = run(_GOOGLES, googles, options.core)
+        ratios.append([b / a for a, b in zip(ours, theirs, strict=True)])
         print(
-            f"round {number + 1}: ours {size / our_work:.2f} MB/s ({our_all:.1f} s with the "
-            f"start), google-research/bert {size / their_work:.2f} MB/s ({their_all:.1f} s), "
-            f"{ratios[-1]:.1f} times as fast, {their_all / our_all:.1f} times with the start",
+            f"round {number + 1}: ours {_speeds(size, ours)}; google-research/bert "
+            f"{_speeds(size, theirs)}; {ratios[-1][0]:.1f} times as fast by the clock, "
+            f"{ratios[-1][1]:.1f} times in CPU time",
             flush=True,
         )
-    print(f"median ratio: {statistics.median(ratios):.1f}")
+    clock, processor = (statistics.median(column) for column in zip(*ratios, strict=True))
+    print(f"median: {clock:.1f} times as fast by the clock, {processor:.1f} times in CPU time")
+
+
+def _speeds(size: float, seconds: tuple[float, float]) -> str:
+    return f"{size / seconds[0]:.2f} MB/s by the clock, {size / seconds[1]:.2f} MB a CPU second"
 
 
 def measure_memory(options: argparse.Namespace, folder: pathlib.Path, megabytes: float) -> None:

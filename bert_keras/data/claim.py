@@ -30,6 +30,8 @@ def description(
         **dataclasses.asdict(settings),
         "vocab": hashlib.sha256(pieces.encode("utf-8", "replace")).hexdigest(),
         "cased": not tokenizer.lowercase,
+        "strip_accents": tokenizer.strip_accents,
+        "split_chinese": tokenizer.split_chinese,
         "piece_bytes": piece_bytes,
         "corpus": {
             "files": len(files),

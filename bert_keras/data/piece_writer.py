@@ -102,7 +102,7 @@ class PieceWriter:
             batch += self._split(text)
             room -= len(text)
             if room <= 0:
-                yield batch, rows
+                yield from _parts(batch, rows, 1 - room // _BATCH_CHARACTERS)
                 batch, rows, room = [], [], _BATCH_CHARACTERS
         yield batch, rows
 
@@ -119,3 +119,13 @@ class PieceWriter:
         else:
             ids, words = self._segmenter(batch)
         return ids.flat_values.numpy(), ids.row_splits.numpy(), document_rows, words
+
+
+def _parts(batch: list[str], rows: list[int], parts: int) -> Iterator[tuple[list[str], list[int]]]:
+    """Cuts a batch that one long document made too large."""
+    step = max(1, -(-len(batch) // parts))
+    for low in range(0, max(len(batch), 1), step):
+        high = low + step
+        is_last = high >= len(batch)
+        here = [row - low for row in rows if low <= row and (row < high or is_last)]
+        yield batch[low:high], here

@@ -184,18 +184,23 @@ class _HashedFile:
     """A file and the checksum of what was written to it."""
 
     def __init__(self, path: pathlib.Path):
-        self._file = open(path, "wb")
+        self._path = path
+        self._file = open(path, "wb", buffering=0)
         self._digest = hashlib.sha256()
         self._bytes = 0
 
     def write(self, values: np.ndarray) -> None:
         data = values.tobytes()
-        self._file.write(data)
+        try:
+            written = 0
+            while written < len(data):
+                written += self._file.write(memoryview(data)[written:])
+        except OSError as error:
+            raise UserError(f"{self._path}: cannot be written ({error.strerror})") from None
         self._digest.update(data)
         self._bytes += len(data)
 
     def finish(self) -> FileRecord:
-        self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         return FileRecord(self._bytes, self._digest.hexdigest())

@@ -16,6 +16,9 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from bert_keras.data import corpus_text, piece_writer, prepare, sentences, store_writer
 from bert_keras.data.prepare import PrepareSettings
@@ -94,6 +97,19 @@ def test_a_real_book(tmp_path, data):
     # Words, one by one: the sentences are ours, but the tokens of a text are the same whole.
     whole = tokenizer.tokenize([path.read_text(encoding="utf-8")])
     np.testing.assert_array_equal(window.tokens, whole.flat_values)
+
+
+@settings_of_hypothesis(max_examples=100)
+@given(st.integers(0, 30), st.lists(st.integers(0, 30), max_size=6), st.integers(1, 40))
+def test_parts_of_a_batch_are_the_batch(size, starts, parts):
+    batch = [str(number) for number in range(size)]
+    rows = sorted(min(start, size) for start in starts)
+    together, found = [], []
+    for part, here in piece_writer._parts(batch, rows, parts):
+        assert len(part) <= -(-size // parts) and all(0 <= row <= len(part) for row in here)
+        found += [row + len(together) for row in here]
+        together += part
+    assert together == batch and found == rows
 
 
 def test_any_number_of_threads_writes_the_same_bytes(tmp_path, corpus, tokenizer):

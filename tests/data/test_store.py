@@ -167,3 +167,10 @@ def test_verify_reads_every_byte(small):
     store = CorpusStore.open(small)
     with pytest.raises(UserError, match="00000.tokens: the checksum differs"):
         store.verify()
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line(tmp_path, tokenizer):
+    (tmp_path / "00000.tokens.partial").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="00000.tokens.partial: cannot be written .No space"):
+        store_writer.write_store(tmp_path, tokenizer, [["w1"]])
