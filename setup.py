@@ -37,6 +37,7 @@ setup(
         "safetensors",
         "tokenizers",
         # tf-models-official brings these too.
+        "matplotlib",
         "scikit-learn",
         "scipy",
     ],
