@@ -80,7 +80,11 @@ def make_task(story: Story, stages: Stages, folder: pathlib.Path, most: int) -> 
 def make_vocabulary(
     story: Story, stages: Stages, folder: pathlib.Path, size: int, unseen: Sequence[str]
 ) -> None:
-    """Leaves `text/`, what may be pretrained on, and `vocab.txt`, trained on that alone."""
+    """Leaves `text/`, what may be pretrained on, and `vocab.txt`, trained on that alone.
+
+    Raises:
+        UserError: there are too few functions.
+    """
     story.stage("Train a WordPiece vocabulary on the text of the training packages")
     written = stages.run("text", {}, ["text"], lambda: _write_text(folder, unseen))
 
@@ -108,6 +112,9 @@ def _write_text(folder: pathlib.Path, unseen: Sequence[str]) -> Result:
     found = text.documents(corpora.load(folder / "corpus.jsonl"), set(unseen))
     sizes: Result = {"unseen": len(unseen)}
     for name, documents in text.split(found).items():
+        # A random next sentence comes from another document.
+        if len(documents) < 2:
+            raise UserError("demo: too few documented functions to pretrain on")
         text.write(folder / "text" / f"{name}.txt", documents)
         sizes[name] = len(documents)
     return sizes

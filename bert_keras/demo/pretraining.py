@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
+from bert_keras.config import read_json
 from bert_keras.demo.stages import Result
 from bert_keras.demo.verbs import run_verb
+from bert_keras.training.files import write_json
 
 # Sentences of our own.
 _MASK = "[MASK]"
@@ -19,16 +21,19 @@ GAPS = (
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingRecipe:
-    """The recipe, as `bert-keras pretrain` has it."""
+    """The recipe, as `bert-keras pretrain` has it.
 
-    steps: int = 1500
-    batch_size: int = 64
-    seq_length: int = 128
-    objective: str = "mlm"
-    learning_rate: float = 2e-3
-    warmup_steps: int = 150
-    steps_per_loop: int = 100
-    checkpoint_every: int = 200
+    Docstrings are short, and so are the examples; small batches give many updates in little time.
+    """
+
+    steps: int = 4000
+    batch_size: int = 32
+    seq_length: int = 64
+    learning_rate: float = 1.5e-3
+    warmup_steps: int = 400
+    dropout: float = 0.0
+    steps_per_loop: int = 400
+    checkpoint_every: int = 400
     seed: int = 0
 
 
@@ -69,7 +74,15 @@ def pretrain(folder: pathlib.Path, recipe: PretrainingRecipe) -> Result:
         output_dir=folder / "pretrain",
         **dataclasses.asdict(recipe),
     )
+    _restore_dropout(folder / "start", folder / "pretrain" / "model")
     return {}
+
+
+def _restore_dropout(start: pathlib.Path, model: pathlib.Path) -> None:
+    """So few passes over the text need no dropout; fine-tuning is to have it from either start."""
+    before, config = (read_json(path / "config.json") for path in (start, model))
+    names = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    write_json(model / "config.json", config | {name: before[name] for name in names})
 
 
 def fill_masks(model: pathlib.Path, most: int = 3) -> Result:

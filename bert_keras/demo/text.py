@@ -16,7 +16,9 @@ _HELD_OUT_EVERY = 50
 
 
 def documents(functions: Iterable[Documented], unseen: Collection[str]) -> list[Document]:
-    """A document for each function: its signature and the sentences of its docstring.
+    """A document for each function: the sentences of its docstring, then its signature.
+
+    So a pair of sentences often is one of prose and a signature, as in the task.
 
     Functions of the `unseen` packages are left out, and so is every sentence of another package
     that has the words of one of theirs, in whatever order: packages copy from each other.
@@ -35,7 +37,7 @@ def documents(functions: Iterable[Documented], unseen: Collection[str]) -> list[
         sentences = task.sentences(function.paragraphs)
         kept = [f"{sentence}." for sentence in sentences if task.word_bag(sentence) not in known]
         if kept:
-            found.append([task.signature_words(function.name, function.arguments), *kept])
+            found.append([*kept, task.signature_words(function.name, function.arguments)])
     return found
 
 

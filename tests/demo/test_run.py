@@ -219,6 +219,18 @@ def test_missing_packages_for_serving_are_told_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_too_little_text_to_pretrain_on_is_one_clear_error(tmp_path: pathlib.Path) -> None:
+    root = tmp_path / "site-packages"
+    for index in range(30):
+        folder = root / f"package{index}"
+        folder.mkdir(parents=True)
+        docstring = f'"""Load the table number {index} from a file."""'
+        (folder / "core.py").write_text(f"def f():\n    {docstring}\n")
+    settings = demo.DemoSettings(roots=(root,), vocabulary_size=100)
+    with pytest.raises(UserError, match="too few documented functions to pretrain on"):
+        demo.run_demo(tmp_path / "out", settings)
+
+
 def test_too_small_a_corpus_is_one_clear_error(tmp_path: pathlib.Path) -> None:
     root = tmp_path / "site-packages"
     root.mkdir()

@@ -41,7 +41,7 @@ def test_no_sentence_of_an_unseen_package_is_in_the_text(functions, unseen: set[
         if function.package in unseen
         for sentence in task.sentences(function.paragraphs)
     }
-    written = [task.word_bag(line) for document in found for line in document[1:]]
+    written = [task.word_bag(line) for document in found for line in document[:-1]]
     assert held_back.isdisjoint(written)
     # And nothing else is lost.
     allowed = [
@@ -64,14 +64,14 @@ def test_no_example_of_dev_or_test_is_in_the_text(functions) -> None:
     assert written.isdisjoint(task.word_bag(example.text) for example in scored)
 
 
-def test_a_document_is_a_signature_and_the_sentences_of_a_docstring() -> None:
+def test_a_document_is_the_sentences_of_a_docstring_and_the_signature() -> None:
     functions = [
         _function("seen", "Read a file. It is closed.", "The text is kept."),
         _function("new", "It is CLOSED.", "Nothing else."),
         _function("seen", "Closed it is."),
     ]
     assert text.documents(functions, {"new"}) == [
-        ["read file ( path )", "Read a file.", "The text is kept."]
+        ["Read a file.", "The text is kept.", "read file ( path )"]
     ]
 
 
