@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -143,11 +145,15 @@ def test_a_folder_of_another_run_is_refused(corpora, tmp_path, capsys):
 class _Life:
     """A run in a process of its own, from its start to its end or its death."""
 
-    def __init__(self, arguments: list[str], log: pathlib.Path) -> None:
+    def __init__(self, arguments: list[str], log: pathlib.Path, **environment: str) -> None:
         self._log = open(log, "ab")
         command = [sys.executable, "-u", "-m", "bert_keras", "pretrain", *arguments]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._log, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=os.environ | environment,
         )
 
     def wait_for_line(self, start: str) -> None:
@@ -209,3 +215,42 @@ def test_twenty_kills_leave_the_weights_of_the_unbroken_run(corpora, tmp_path):
         row for row in broken if "eval_loss" in row
     ]
     assert len(extra) <= 2
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.mark.slow
+def test_two_workers_leave_the_model_of_one_device(corpora, tmp_path):
+    def arguments(name: str) -> list[str]:
+        return [
+            *_RECIPE,
+            f"--corpus={corpora}/store",
+            f"--eval_corpus={corpora}/held_out",
+            "--steps=12",
+            "--dropout=0",
+            "--eval_every=6",
+            "--learning_rate=1e-4",
+            f"--output_dir={tmp_path}/{name}",
+        ]
+
+    log = tmp_path / "stderr.txt"
+    assert _Life(arguments("one"), log).end() == 0
+    workers = [f"localhost:{port}" for port in _free_ports(2)]
+    lives = []
+    for index in range(2):
+        place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        flags = [*arguments("two"), "--strategy=multi_worker"]
+        lives.append(_Life(flags, log, TF_CONFIG=json.dumps(place)))
+    assert [life.end() for life in lives] == [0, 0], log.read_text()[-2000:]
+    one, two = (load_file(tmp_path / n / "model" / "model.safetensors") for n in ("one", "two"))
+    assert max(np.abs(one[name] - two[name]).max() for name in one) < 1e-5
+    for a, b in zip(_rows(tmp_path / "one"), _rows(tmp_path / "two"), strict=True):
+        assert a["step"] == b["step"]
+        name = "loss" if "loss" in a else "eval_loss"
+        assert a[name] == pytest.approx(b[name], abs=1e-4)
