@@ -23,7 +23,7 @@ _MODULES = ("corpus", "docstrings", "task", "text", "pretraining", "learning", "
 
 @dataclasses.dataclass(frozen=True)
 class DemoSettings:
-    """Sizes of the demo; the defaults take about six minutes on two processor cores.
+    """Sizes of the demo; the defaults take five to six minutes on two processor cores.
 
     `roots` are the folders whose packages are read, those of this interpreter by default;
     `most_training_examples` is fewer than the text has, as labels are scarce where text is not;
