@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bert_keras import checkpoints
 from bert_keras.data.encoded import EncodedExamples, encode
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
@@ -19,6 +21,26 @@ from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import StepResult, train_step
 
 Batch = Mapping[str, tf.Tensor]
+
+
+def open_with_tokenizer(
+    init: str | pathlib.Path, tokenizer: BertTokenizer | None, encoder_options: dict[str, Any]
+) -> tuple[checkpoints.Checkpoint, BertTokenizer]:
+    """A checkpoint and its tokenizer, or the one given.
+
+    Random weights, `size:NAME`, have as many embeddings as the given tokenizer has pieces, which
+    is noted in `encoder_options`.
+
+    Raises:
+        UserError: the checkpoint is damaged, is not a BERT, or has no vocabulary.
+    """
+    checkpoint = checkpoints.open_checkpoint(init)
+    if tokenizer is None:
+        return checkpoint, checkpoint.tokenizer()
+    if checkpoint.format == "size":
+        changed = encoder_options.get("config") or {}
+        encoder_options["config"] = {"vocab_size": tokenizer.vocab_size, **changed}
+    return checkpoint, tokenizer
 
 
 class BertTask(keras.Model):

@@ -20,7 +20,7 @@ from bert_keras.models.pretrainer import (
     PretrainingNetwork,
     pretraining_losses,
 )
-from bert_keras.tasks.base import Batch, BertTask
+from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
 from bert_keras.tasks.inputs import as_dataset, has_features
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult, train_step
@@ -112,12 +112,7 @@ class BertPretrainer(BertTask):
             UserError: the checkpoint is damaged or is not a BERT.
         """
         keras.utils.set_random_seed(seed)
-        checkpoint = checkpoints.open_checkpoint(init)
-        if tokenizer is None:
-            tokenizer = checkpoint.tokenizer()
-        elif checkpoint.format == "size":
-            changed = encoder_options.get("config") or {}
-            encoder_options["config"] = {"vocab_size": tokenizer.vocab_size, **changed}
+        checkpoint, tokenizer = open_with_tokenizer(init, tokenizer, encoder_options)
         if next_sentence is None:
             next_sentence = checkpoint.has_pooler()
         encoder = checkpoint.encoder(add_pooler=next_sentence, dtype=dtype, **encoder_options)

@@ -19,7 +19,7 @@ from bert_keras.layers import kernels
 from bert_keras.layers.basic import Linear
 from bert_keras.metrics.glue import classification_metrics
 from bert_keras.models.encoder import BertEncoder
-from bert_keras.tasks.base import Batch, BertTask
+from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
 from bert_keras.tasks.inputs import (
     as_strings,
     gather_texts,
@@ -155,12 +155,7 @@ class TextClassifier(BertTask):
             UserError: the checkpoint is damaged, is not a BERT, or has another kind of head.
         """
         keras.utils.set_random_seed(seed)
-        checkpoint = checkpoints.open_checkpoint(init)
-        if tokenizer is None:
-            tokenizer = checkpoint.tokenizer()
-        elif checkpoint.format == "size":
-            changed = encoder_options.get("config") or {}
-            encoder_options["config"] = {"vocab_size": tokenizer.vocab_size, **changed}
+        checkpoint, tokenizer = open_with_tokenizer(init, tokenizer, encoder_options)
         encoder = checkpoint.encoder(add_pooler=True, dtype=dtype, **encoder_options)
         own = checkpoint.settings.get("bert_keras", {})
         stored = _stored_labels(checkpoint)

@@ -26,3 +26,47 @@ def define_batch_size(values: flags.FlagValues, default: int) -> None:
     flags.DEFINE_integer(
         "batch_size", default, "examples in a batch", lower_bound=1, flag_values=values
     )
+
+
+def define_regularisation(values: flags.FlagValues) -> None:
+    """Weight decay, and the bound on the gradient."""
+    flags.DEFINE_float(
+        "weight_decay",
+        0.01,
+        "decoupled decay of all weights but biases and layer norms",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "clip_norm",
+        1.0,
+        "largest norm of the whole gradient; 0 does not clip",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+
+
+def define_precision(values: flags.FlagValues) -> None:
+    """The dtype of the computation."""
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "bfloat16"],
+        "of the computation; weights stay float32",
+        flag_values=values,
+    )
+
+
+def define_case(values: flags.FlagValues) -> None:
+    """Whether the vocabulary of `--vocab` is a cased one."""
+    flags.DEFINE_boolean(
+        "cased",
+        False,
+        "with --vocab: keep case and accents, as the vocabulary does",
+        flag_values=values,
+    )
+
+
+def define_seed(values: flags.FlagValues, what: str) -> None:
+    """The seed of everything random."""
+    flags.DEFINE_integer("seed", 0, what, lower_bound=0, upper_bound=2**31 - 1, flag_values=values)

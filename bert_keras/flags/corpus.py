@@ -13,6 +13,11 @@ def define_corpus(values: flags.FlagValues) -> None:
         "text files: patterns such as books/**/*.txt, separated by commas; .gz is decompressed",
         flag_values=values,
     )
+    define_documents(values)
+
+
+def define_documents(values: flags.FlagValues) -> None:
+    """What a document is."""
     flags.DEFINE_enum(
         "documents",
         "file",
@@ -22,6 +27,17 @@ def define_corpus(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string(
         "text_field", "text", "with --documents=jsonl: the key of the text", flag_values=values
+    )
+
+
+def define_sentences(values: flags.FlagValues) -> None:
+    """How text is cut into sentences."""
+    flags.DEFINE_enum(
+        "sentences",
+        "english",
+        ["english", "chinese", "multilingual", "line"],
+        "how to find the ends of sentences; line: every line is one",
+        flag_values=values,
     )
 
 

@@ -33,12 +33,7 @@ def _define_model(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "vocab", None, "vocabulary file, only with --init=size:…", flag_values=values
     )
-    flags.DEFINE_boolean(
-        "cased",
-        False,
-        "with --vocab: keep case and accents, as the vocabulary does",
-        flag_values=values,
-    )
+    common.define_case(values)
     flags.DEFINE_integer(
         "lora_rank",
         0,
@@ -97,20 +92,7 @@ def _define_recipe(values: flags.FlagValues) -> None:
         upper_bound=1.0,
         flag_values=values,
     )
-    flags.DEFINE_float(
-        "weight_decay",
-        0.01,
-        "decoupled decay of all weights but biases and layer norms",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "clip_norm",
-        1.0,
-        "largest norm of the whole gradient; 0 does not clip",
-        lower_bound=0.0,
-        flag_values=values,
-    )
+    common.define_regularisation(values)
     flags.DEFINE_integer(
         "early_stopping",
         0,
@@ -131,13 +113,7 @@ def _define_run(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "output_dir", None, "where model, metrics and checkpoints go", flag_values=values
     )
-    flags.DEFINE_enum(
-        "precision",
-        "float32",
-        ["float32", "bfloat16"],
-        "of the computation; weights stay float32",
-        flag_values=values,
-    )
+    common.define_precision(values)
     flags.DEFINE_enum(
         "strategy",
         "auto",
@@ -152,11 +128,4 @@ def _define_run(values: flags.FlagValues) -> None:
         lower_bound=0,
         flag_values=values,
     )
-    flags.DEFINE_integer(
-        "seed",
-        0,
-        "of weights, order and dropout",
-        lower_bound=0,
-        upper_bound=2**31 - 1,
-        flag_values=values,
-    )
+    common.define_seed(values, "of weights, order and dropout")

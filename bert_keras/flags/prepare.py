@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from bert_keras.flags.corpus import define_corpus, define_threads
+from bert_keras.flags.corpus import define_corpus, define_sentences, define_threads
 
 REQUIRED = ("corpus", "vocab", "output_dir")
 
@@ -13,13 +13,7 @@ def define() -> flags.FlagValues:
     """Which text, how to cut it, and where the store goes."""
     values = flags.FlagValues()
     define_corpus(values)
-    flags.DEFINE_enum(
-        "sentences",
-        "english",
-        ["english", "chinese", "multilingual", "line"],
-        "how to find the ends of sentences; line: every line is one",
-        flag_values=values,
-    )
+    define_sentences(values)
     flags.DEFINE_string("vocab", None, "vocabulary file, one piece a line", flag_values=values)
     flags.DEFINE_boolean("cased", False, "keep case and accents", flag_values=values)
     flags.DEFINE_string(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from absl import flags
 
+from bert_keras.flags import common
+from bert_keras.flags.corpus import define_documents, define_sentences
 from bert_keras.flags.masking import define_masking
 
 REQUIRED = ("corpus", "init", "output_dir", "steps")
@@ -34,12 +36,7 @@ def _define_model(values: flags.FlagValues) -> None:
         "vocabulary file, for text with --init=size:…; a store has its own",
         flag_values=values,
     )
-    flags.DEFINE_boolean(
-        "cased",
-        False,
-        "with --vocab: keep case and accents, as the vocabulary does",
-        flag_values=values,
-    )
+    common.define_case(values)
     flags.DEFINE_float(
         "dropout",
         None,
@@ -73,23 +70,8 @@ def _define_data(values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=values,
     )
-    flags.DEFINE_enum(
-        "documents",
-        "file",
-        ["file", "blank_line", "line", "jsonl"],
-        "of text: what a document is",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "sentences",
-        "english",
-        ["english", "chinese", "multilingual", "line"],
-        "of text: how it is cut into sentences",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "text_field", "text", "with --documents=jsonl: the key of the text", flag_values=values
-    )
+    define_documents(values)
+    define_sentences(values)
     flags.DEFINE_enum(
         "objective",
         "mlm+nsp",
@@ -136,20 +118,7 @@ def _define_recipe(values: flags.FlagValues) -> None:
         "correct the moments for their start at zero; google-research/bert does not",
         flag_values=values,
     )
-    flags.DEFINE_float(
-        "weight_decay",
-        0.01,
-        "decoupled decay of all weights but biases and layer norms",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "clip_norm",
-        1.0,
-        "largest norm of the whole gradient; 0 does not clip",
-        lower_bound=0.0,
-        flag_values=values,
-    )
+    common.define_regularisation(values)
 
 
 def _define_schedule(values: flags.FlagValues) -> None:
@@ -187,13 +156,7 @@ def _define_run(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "output_dir", None, "where model, checkpoints and curves go", flag_values=values
     )
-    flags.DEFINE_enum(
-        "precision",
-        "float32",
-        ["float32", "bfloat16"],
-        "of the computation; weights stay float32",
-        flag_values=values,
-    )
+    common.define_precision(values)
     flags.DEFINE_enum(
         "strategy",
         "auto",
@@ -222,11 +185,4 @@ def _define_run(values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=values,
     )
-    flags.DEFINE_integer(
-        "seed",
-        0,
-        "of weights, examples and dropout",
-        lower_bound=0,
-        upper_bound=2**31 - 1,
-        flag_values=values,
-    )
+    common.define_seed(values, "of weights, examples and dropout")
