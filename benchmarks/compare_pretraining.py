@@ -61,7 +61,7 @@ def curve_table(runs: Sequence[list[Line]]) -> list[str]:
     ]
     for lines in zip(*runs, strict=True):
         cells = [f"{one['eval_loss']:.3f} ({100 * one['eval_accuracy']:.1f} %)" for one in lines]
-        rows.append(f"| {lines[0]['seconds'] / 60:.3g} | {' | '.join(cells)} |")
+        rows.append(f"| {lines[0]['seconds'] / 60:.1f} | {' | '.join(cells)} |")
     return rows
 
 

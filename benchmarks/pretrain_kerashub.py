@@ -1,7 +1,7 @@
 """Pretrains KerasHub's BertMaskedLM by pretrain_recipe.py: one of the sides to compare with.
 
-Its head gathers the masked positions itself. The step is a `tf.function` of its own, which is
-faster than `fit` by the callbacks and metrics that it does not run. Needs `keras-hub`.
+Its head gathers the masked positions itself. The step is a `tf.function` of its own, without the
+callbacks and metrics of `fit`; XLA (`--jit_compile`) is slower on a CPU. Needs `keras-hub`.
 
     python benchmarks/pretrain_kerashub.py --rows=rows --results=kerashub.jsonl
 """
