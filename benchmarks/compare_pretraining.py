@@ -83,8 +83,7 @@ def draw(runs: Sequence[list[Line]], plot: pathlib.Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=9, title="at the end", title_fontsize=9)
     plot.parent.mkdir(parents=True, exist_ok=True)
-    settings = {"svg.hashsalt": plot.name, "svg.fonttype": "path"}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context({"svg.hashsalt": plot.name, "svg.fonttype": "path"}):
         figure.savefig(plot, format="svg", metadata={"Date": None})
 
 

@@ -33,8 +33,8 @@ class Recipe:
     LayerNorm; gradients clipped to norm 1; dropout 0.1; weights start from a normal
     distribution of 0.02; bfloat16 products, float32 weights. The learning rate follows the
     share of the time that has passed, so that every side uses all of its time: it rises over
-    the first twentieth and then falls to 0. Batches are small because many updates matter more
-    here than the twelfth of the speed that they cost each side.
+    the first twentieth and then falls to 0. Batches are small, for many updates in
+    little time; 32 rows would be about a tenth faster on every side.
     """
 
     layers: int = 4
