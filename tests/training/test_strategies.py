@@ -117,14 +117,12 @@ def test_a_tpu_is_connected_then_initialized_then_used(monkeypatch):
 
 def test_the_tpu_s_name_reaches_the_resolver(monkeypatch):
     def resolve(name):
-        raise ValueError(f"no metadata of {name}")
+        raise ValueError(f"no metadata of {name}\nmore lines")
 
+    # TensorFlow's own resolver asks the network for two minutes before it gives up.
     monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", resolve)
-    with pytest.raises(UserError, match=r"--tpu=my-pod: no TPU answers \(no metadata of my-pod\)"):
+    with pytest.raises(UserError) as caught:
         make_strategy("tpu", tpu="my-pod")
-
-
-def test_no_tpu_is_one_line():
-    with pytest.raises(UserError, match="no TPU answers .*last release .* 2.19.1") as caught:
-        make_strategy("tpu", tpu="local")
-    assert "\n" not in str(caught.value)
+    message = str(caught.value)
+    assert "--tpu=my-pod: no TPU answers (no metadata of my-pod);" in message
+    assert "the last release with TPU support is 2.19.1" in message and "\n" not in message
