@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
@@ -221,10 +222,11 @@ def test_missing_packages_for_serving_are_told_before_any_work(
 
 def test_too_little_text_to_pretrain_on_is_one_clear_error(tmp_path: pathlib.Path) -> None:
     root = tmp_path / "site-packages"
-    for index in range(30):
-        folder = root / f"package{index}"
+    # Each package has a word of its own, so that there are examples for every set.
+    for first, second in itertools.product("bcdfg", "aeiou"):
+        folder = root / f"package_{first}{second}"
         folder.mkdir(parents=True)
-        docstring = f'"""Load the table number {index} from a file."""'
+        docstring = f'"""Load the {first}{second}ble of the number from a file."""'
         (folder / "core.py").write_text(f"def f():\n    {docstring}\n")
     settings = demo.DemoSettings(roots=(root,), vocabulary_size=100)
     with pytest.raises(UserError, match="too few documented functions to pretrain on"):
