@@ -79,7 +79,7 @@ def open_corpus(values: flags.FlagValues, flag: str, output_dir: pathlib.Path) -
     path = pathlib.Path(given)
     if (path / manifests.FILE_NAME).exists() or (path / manifests.SETTINGS_FILE).exists():
         return _of_store(CorpusStore.open(path))
-    if given.endswith((".tfrecord", ".tfrecords", ".tfrecord*")):
+    if ".tfrecord" in path.name:
         return _of_records(values, given)
     return _of_text(values, given, output_dir / flag)
 

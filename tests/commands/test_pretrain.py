@@ -104,6 +104,17 @@ def test_text_is_prepared_first(corpora, tmp_path):
     assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
+def test_ready_made_examples_train_too(corpora, tmp_path, capsys):
+    made = [f"--corpus={corpora}/store", f"--output={tmp_path}/examples", "--seq_length=16"]
+    assert cli.main(["examples", *made, "--max_predictions=5"]) == 0
+    flags = ["--steps=5", f"--corpus={tmp_path}/examples*.tfrecord", f"--vocab={corpora}/vocab.txt"]
+    assert _pretrain(corpora, tmp_path / "run", *flags, "--max_predictions=5") == 0
+    assert np.isfinite(_rows(tmp_path / "run")[-1]["nsp_loss"])
+    capsys.readouterr()
+    assert _pretrain(corpora, tmp_path / "other", *flags) == 2
+    assert "--max_predictions" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
