@@ -45,9 +45,7 @@ def run(task: str, seed: int, assets: pathlib.Path) -> dict[str, object]:
 
     def encoded(split: str) -> fine_tuning.LabelledExamples:
         texts, labels = recipe.read(assets / "data", split)
-        return fine_tuning.LabelledExamples(
-            classifier.encode(*texts), np.array(labels, np.int32)
-        )
+        return fine_tuning.LabelledExamples(classifier.encode(*texts), np.array(labels, np.int32))
 
     train, scored = encoded("train"), {split: encoded(split) for split in recipe.scored}
     clocks = {"wall": 0.0, "cpu": 0.0}
