@@ -17,6 +17,7 @@ from bert_keras.commands.loading import kind_of, read_flagged
 from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.examples import Examples
 from bert_keras.errors import UserError
+from bert_keras.flags import ABSL_FLAGS
 from bert_keras.tasks import TextClassifier
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.files import write_json, write_json_lines
@@ -32,21 +33,15 @@ from bert_keras.training.strategies import make_strategy
 # Flags that say where things are and how a run works. What decides the outcome is compared by
 # content, so that moved files do not end a run; of --init its name is all there is to compare.
 _WITHOUT_EFFECT = (
+    *ABSL_FLAGS,
     "checkpoint_every",
     "dev",
-    "flagfile",
-    "help",
-    "helpfull",
-    "helpshort",
-    "helpxml",
     "label_column",
-    "only_check_args",
     "output_dir",
     "pair_column",
     "text_column",
     "tfds_dir",
     "train",
-    "undefok",
     "vocab",
 )
 

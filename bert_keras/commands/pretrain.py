@@ -18,6 +18,7 @@ from bert_keras.commands.pretraining_data import (
 )
 from bert_keras.data.pretraining_dataset import bad_input
 from bert_keras.errors import UserError
+from bert_keras.flags import ABSL_FLAGS
 from bert_keras.tasks import BertPretrainer
 from bert_keras.training.pretraining import Data, PretrainingRun
 from bert_keras.training.pretraining_settings import Phase, PretrainingSettings
@@ -29,23 +30,17 @@ from bert_keras.training.workers import is_chief
 # Flags that say where things are and how a run works, not what comes out of it. Corpora are
 # compared by their fingerprints.
 _WITHOUT_EFFECT = (
+    *ABSL_FLAGS,
     "checkpoint_every",
     "corpus",
     "eval_corpus",
-    "flagfile",
-    "help",
-    "helpfull",
-    "helpshort",
-    "helpxml",
     "keep_checkpoints",
-    "only_check_args",
     "output_dir",
     "peak_tflops",
     "reader_threads",
     "steps_per_loop",
     "strategy",
     "tpu",
-    "undefok",
     "vocab",
 )
 
@@ -75,7 +70,7 @@ def run(values: flags.FlagValues) -> int:
         strategy,
         peak_flops=_peak(values, strategy),
         flops_of=_flops(values, task),
-        described={name: values[name].value for name in values if name not in _WITHOUT_EFFECT[2:8]},
+        described={name: values[name].value for name in values if name not in ABSL_FLAGS},
     )
     try:
         preemption = training.run()

@@ -21,6 +21,17 @@ VERBS: dict[str, str] = {
     "convert": "bring a checkpoint into the model directory format",
 }
 
+# What absl adds to every set of flags.
+ABSL_FLAGS = (
+    "flagfile",
+    "help",
+    "helpfull",
+    "helpshort",
+    "helpxml",
+    "only_check_args",
+    "undefok",
+)
+
 
 def define(verb: str) -> flags.FlagValues:
     """A fresh set of the verb's flags, not parsed yet.
