@@ -9,13 +9,12 @@ callbacks and metrics of `fit`; XLA (`--jit_compile`) is slower on a CPU. Needs 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import keras
 import keras_hub
-import numpy as np
 import pretrain_recipe
 import tensorflow as tf
+from pretrain_keras_side import KerasSide
 
 
 def create_model(recipe: pretrain_recipe.Recipe) -> keras.Model:
@@ -32,7 +31,7 @@ def create_model(recipe: pretrain_recipe.Recipe) -> keras.Model:
     return keras_hub.models.BertMaskedLM(backbone=backbone)
 
 
-class KerasHub:
+class KerasHub(KerasSide):
     """The model and its optimizer, as the loop drives them."""
 
     name = "KerasHub"
@@ -82,25 +81,6 @@ class KerasHub:
 
     def _evaluate(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         return self._loss(batch, training=False)
-
-    def step(self, batch: pretrain_recipe.Batch, learning_rate: float) -> None:
-        tensors = {name: tf.constant(array) for name, array in batch.items()}
-        self._step(tensors, tf.constant(learning_rate))
-
-    def sums(self, batch: pretrain_recipe.Batch) -> tuple[float, float, float]:
-        tensors = {name: tf.constant(array) for name, array in batch.items()}
-        total, weight, correct = self._sums(tensors)
-        return float(total), float(weight), float(correct)
-
-    def _variables(self) -> list[keras.Variable]:
-        return [*self._model.variables, *self._optimizer.variables]
-
-    def state(self) -> Any:
-        return [np.array(variable.numpy()) for variable in self._variables()]
-
-    def restore(self, state: Any) -> None:
-        for variable, value in zip(self._variables(), state, strict=True):
-            variable.assign(value)
 
 
 def main() -> None:

@@ -8,12 +8,11 @@ BertPretrainer with the train step of `bert-keras pretrain`, fed by the comparis
 from __future__ import annotations
 
 import pathlib
-from typing import Any
 
 import keras
-import numpy as np
 import pretrain_recipe
 import tensorflow as tf
+from pretrain_keras_side import KerasSide
 
 import bert_keras as bk
 from bert_keras.models.pretrainer import pretraining_losses
@@ -39,7 +38,7 @@ def create_model(
     return bk.tasks.BertPretrainer(encoder, tokenizer, next_sentence=False, seed=seed)
 
 
-class BertKeras:
+class BertKeras(KerasSide):
     """The model and its optimizer, as the loop drives them."""
 
     name = "bert_keras"
@@ -67,25 +66,6 @@ class BertKeras:
         # From the logits themselves: the losses of training count a tie as a right prediction.
         loss = pretraining_losses(self._model(batch, training=False), batch)["mlm"]
         return loss.total, loss.weight, loss.correct
-
-    def step(self, batch: pretrain_recipe.Batch, learning_rate: float) -> None:
-        tensors = {name: tf.constant(array) for name, array in batch.items()}
-        self._step(tensors, tf.constant(learning_rate))
-
-    def sums(self, batch: pretrain_recipe.Batch) -> tuple[float, float, float]:
-        tensors = {name: tf.constant(array) for name, array in batch.items()}
-        total, weight, correct = self._sums(tensors)
-        return float(total), float(weight), float(correct)
-
-    def _variables(self) -> list[keras.Variable]:
-        return [*self._model.variables, *self._optimizer.variables]
-
-    def state(self) -> Any:
-        return [np.array(variable.numpy()) for variable in self._variables()]
-
-    def restore(self, state: Any) -> None:
-        for variable, value in zip(self._variables(), state, strict=True):
-            variable.assign(value)
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from absl import flags
 from bert_keras.commands.loading import kind_of, read_flagged
 from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.examples import Examples
+from bert_keras.data.files import write_json, write_json_lines
 from bert_keras.errors import UserError
 from bert_keras.flags import ABSL_FLAGS
 from bert_keras.tasks import TextClassifier
 from bert_keras.tokenization import BertTokenizer
-from bert_keras.training.files import write_json, write_json_lines
 from bert_keras.training.fine_tuning import (
     FineTuner,
     FineTuningSettings,

@@ -14,9 +14,9 @@ from bert_keras.commands.pretraining_data import (
     Corpus,
     evaluation_dataset,
     open_corpus,
-    training_dataset,
 )
-from bert_keras.data.pretraining_dataset import bad_input
+from bert_keras.data.pretraining_dataset import bad_input, dataset
+from bert_keras.data.pretraining_examples import Position
 from bert_keras.errors import UserError
 from bert_keras.flags import ABSL_FLAGS
 from bert_keras.tasks import BertPretrainer
@@ -195,7 +195,7 @@ def _data(
         length, size = settings.phases[phase].seq_length, settings.phases[phase].batch_size
         # Each phase has a seed of its own: its first epoch is not that of the phase before.
         source = corpus.examples(values, length, seed=values.seed + phase)
-        return training_dataset(source, size, position, rows, values.reader_threads)
+        return dataset(source, size, Position(*position), rows, values.reader_threads)
 
     if held_out is None:
         return Data(training)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -18,11 +18,10 @@ from bert_keras.checkpoints import open_checkpoint
 from bert_keras.commands.progress import ByteProgress
 from bert_keras.data import manifest as manifests
 from bert_keras.data.prepare import PrepareSettings, prepare
-from bert_keras.data.pretraining_dataset import dataset, evaluation_batches, signature
+from bert_keras.data.pretraining_dataset import evaluation_batches, signature
 from bert_keras.data.pretraining_examples import (
     ExampleSettings,
     ExampleSource,
-    Position,
     StoreExamples,
 )
 from bert_keras.data.store import CorpusStore
@@ -41,32 +40,28 @@ class Corpus:
         tokenizer: of the vocabulary that the ids belong to.
         fingerprint: tells whether two runs have the same data.
         description: for people.
-        store: the tokenized corpus; None for ready-made examples.
-        records: patterns of files with ready-made examples.
+        source: makes the examples that settings ask for.
     """
 
     tokenizer: BertTokenizer
     fingerprint: str
     description: str
-    store: CorpusStore | None = None
-    records: str | None = None
+    source: Callable[[ExampleSettings], ExampleSource]
 
     def examples(self, values: flags.FlagValues, seq_length: int, seed: int) -> ExampleSource:
         """The examples of one phase."""
-        settings = ExampleSettings(
-            seq_length=seq_length,
-            objective=values.objective,
-            masking=values.masking,
-            mask_rate=values.mask_rate,
-            max_predictions=values.max_predictions,
-            short_seq_prob=values.short_seq_prob,
-            max_ngram=values.max_ngram,
-            seed=seed,
+        return self.source(
+            ExampleSettings(
+                seq_length=seq_length,
+                objective=values.objective,
+                masking=values.masking,
+                mask_rate=values.mask_rate,
+                max_predictions=values.max_predictions,
+                short_seq_prob=values.short_seq_prob,
+                max_ngram=values.max_ngram,
+                seed=seed,
+            )
         )
-        if self.store is not None:
-            return StoreExamples(self.store, settings)
-        assert self.records is not None
-        return TFRecordExamples(self.records, seq_length, settings.predictions, seed)
 
 
 def open_corpus(values: flags.FlagValues, flag: str, output_dir: pathlib.Path) -> Corpus:
@@ -116,7 +111,7 @@ def _of_store(store: CorpusStore) -> Corpus:
         fingerprint,
         f"{manifest.tokens:,} tokens, {manifest.sentences:,} sentences, "
         f"{manifest.documents:,} documents",
-        store=store,
+        lambda settings: StoreExamples(store, settings),
     )
 
 
@@ -127,7 +122,9 @@ def _of_records(values: flags.FlagValues, given: str) -> Corpus:
         tokenizer_of(values),
         _digest(sizes),
         f"{len(files)} files of examples",
-        records=given,
+        lambda settings: TFRecordExamples(
+            given, settings.seq_length, settings.predictions, settings.seed
+        ),
     )
 
 
@@ -149,13 +146,6 @@ def tokenizer_of(values: flags.FlagValues) -> BertTokenizer:
 
 def _digest(contents: Any) -> str:
     return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
-
-
-def training_dataset(
-    source: ExampleSource, size: int, position: tuple[int, int, int], rows: Rows, threads: int
-) -> tf.data.Dataset:
-    """The endless stream of one worker; see `data.pretraining_dataset.dataset`."""
-    return dataset(source, size, Position(*position), rows, threads)
 
 
 def evaluation_dataset(

@@ -11,8 +11,9 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from bert_keras.data import corpus_files, manifest, store_writer
+from bert_keras.data import corpus_files, manifest
 from bert_keras.data.corpus_files import CorpusFile
+from bert_keras.data.files import write_text
 from bert_keras.data.piece_writer import PrepareSettings
 from bert_keras.errors import UserError
 from bert_keras.tokenization import BertTokenizer
@@ -80,7 +81,7 @@ class Claim:
                     f"--output_dir={self._folder}: holds other files, expected a new folder"
                 )
             text = json.dumps(self._described, indent=1, ensure_ascii=False)
-            store_writer.write_whole(path, text + "\n")
+            write_text(path, text + "\n")
             return
         check_described(path.read_text(encoding="utf-8"), self._described, self._folder)
 

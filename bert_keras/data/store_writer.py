@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bert_keras.data import manifest as manifests
+from bert_keras.data.files import write_text
 from bert_keras.data.manifest import FileRecord, Manifest, Shard
 from bert_keras.errors import UserError
 from bert_keras.tokenization import BertTokenizer, vocabulary
@@ -125,7 +126,7 @@ class ShardWriter:
             path = self._directory / f"{self._name}.{ending}"
             os.replace(path.with_name(path.name + ".partial"), path)
         text = json.dumps({**shard.to_json(), "piece": piece}, indent=1, ensure_ascii=False)
-        write_whole(self._directory / f"{self._name}.json", text + "\n")
+        write_text(self._directory / f"{self._name}.json", text + "\n")
         return shard
 
     def _check_room(self, more: int) -> None:
@@ -220,7 +221,7 @@ def finish_store(
     digest = hashlib.sha256((directory / vocabulary.FILE_NAME).read_bytes()).hexdigest()
     dtype = token_dtype(tokenizer.vocab_size)
     manifest = Manifest.of(tuple(shards), dtype, digest, tokenizer.lowercase, settings)
-    write_whole(directory / manifests.FILE_NAME, manifest.to_json())
+    write_text(directory / manifests.FILE_NAME, manifest.to_json())
     return manifest
 
 
@@ -255,13 +256,3 @@ def _groups(documents: Iterable[Sequence[str]], size: int) -> Iterable[list[Sequ
     rest = iter(documents)
     while group := list(itertools.islice(rest, size)):
         yield group
-
-
-def write_whole(path: pathlib.Path, text: str) -> None:
-    """Writes a file that is there whole or not at all, whenever the machine stops."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

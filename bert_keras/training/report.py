@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bert_keras.training.files import write_text
+from bert_keras.data.files import write_text
 
 # Each panel: its title and the columns of the log that it shows, with their legends.
 _PANELS = (

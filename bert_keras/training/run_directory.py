@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from bert_keras.config import read_json
+from bert_keras.data.files import write_json
 from bert_keras.errors import UserError
-from bert_keras.training.files import write_json
 
 
 def claim_directory(output_dir: pathlib.Path, run: dict[str, Any]) -> None:

@@ -56,10 +56,12 @@ def corpora(tmp_path_factory) -> pathlib.Path:
     return folder
 
 
+def _arguments(corpora, output, *flags: str) -> list[str]:
+    return [*_RECIPE, f"--corpus={corpora}/store", f"--output_dir={output}", *flags]
+
+
 def _pretrain(corpora, output, *flags: str) -> int:
-    return cli.main(
-        ["pretrain", *_RECIPE, f"--corpus={corpora}/store", f"--output_dir={output}", *flags]
-    )
+    return cli.main(["pretrain", *_arguments(corpora, output, *flags)])
 
 
 def _rows(folder: pathlib.Path) -> list[dict]:
@@ -183,17 +185,11 @@ class _Life:
 
 @pytest.mark.slow
 def test_twenty_kills_leave_the_weights_of_the_unbroken_run(corpora, tmp_path):
+    recipe = ["--steps=1500,900", "--seq_length=16,24", "--checkpoint_every=20"]
+    recipe += ["--eval_every=100", f"--eval_corpus={corpora}/held_out"]
+
     def arguments(name: str) -> list[str]:
-        return [
-            *_RECIPE,
-            f"--corpus={corpora}/store",
-            f"--eval_corpus={corpora}/held_out",
-            "--steps=1500,900",
-            "--seq_length=16,24",
-            "--checkpoint_every=20",
-            "--eval_every=100",
-            f"--output_dir={tmp_path}/{name}",
-        ]
+        return _arguments(corpora, tmp_path / name, *recipe)
 
     log = tmp_path / "stderr.txt"
     assert _Life(arguments("unbroken"), log).end() == 0
@@ -238,17 +234,11 @@ def _free_ports(count: int) -> list[int]:
 
 @pytest.mark.slow
 def test_two_workers_leave_the_model_of_one_device(corpora, tmp_path):
+    recipe = ["--steps=12", "--dropout=0", "--eval_every=6", "--learning_rate=1e-4"]
+    recipe.append(f"--eval_corpus={corpora}/held_out")
+
     def arguments(name: str) -> list[str]:
-        return [
-            *_RECIPE,
-            f"--corpus={corpora}/store",
-            f"--eval_corpus={corpora}/held_out",
-            "--steps=12",
-            "--dropout=0",
-            "--eval_every=6",
-            "--learning_rate=1e-4",
-            f"--output_dir={tmp_path}/{name}",
-        ]
+        return _arguments(corpora, tmp_path / name, *recipe)
 
     log = tmp_path / "stderr.txt"
     assert _Life(arguments("one"), log).end() == 0
