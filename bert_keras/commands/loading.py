@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from absl import flags
 
-from bert_keras import checkpoints
 from bert_keras.data.examples import Examples, read_examples
 from bert_keras.errors import UserError
-from bert_keras.tasks import TextClassifier
+
+if TYPE_CHECKING:
+    from bert_keras.tasks import TextClassifier
 
 
 def load_task(flag: str, directory: str) -> TextClassifier:
@@ -16,6 +19,10 @@ def load_task(flag: str, directory: str) -> TextClassifier:
     Raises:
         UserError: the directory has no head of a known task or is damaged; names the flag.
     """
+    # `predict --server` needs neither Keras nor a model.
+    from bert_keras import checkpoints
+    from bert_keras.tasks import TextClassifier
+
     try:
         checkpoint = checkpoints.open_checkpoint(directory)
         if checkpoint.has_head("classifier"):

@@ -7,13 +7,17 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bert_keras.data import manifest as manifests
 from bert_keras.data.window import Window
 from bert_keras.errors import UserError
-from bert_keras.tokenization import BertTokenizer, vocabulary
+from bert_keras.tokenization import vocabulary
+
+if TYPE_CHECKING:
+    from bert_keras.tokenization import BertTokenizer
 
 _CHUNK = 1 << 20
 
@@ -82,6 +86,9 @@ class CorpusStore:
 
     def tokenizer(self) -> BertTokenizer:
         """The tokenizer that the corpus was made with."""
+        # Reading a store needs no TensorFlow.
+        from bert_keras.tokenization import BertTokenizer
+
         return BertTokenizer.from_pretrained(self.directory)
 
     def _read(self, block: int) -> Window:
