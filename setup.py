@@ -46,7 +46,7 @@ setup(
         "beam": _BEAM,
         "chinese": _CHINESE,
         "test": [*_SERVING, *_BEAM, *_CHINESE, "hypothesis", "mypy", "pytest", "ruff"],
-        "bench": ["psutil", "torch", "transformers~=4.57.0"],
+        "bench": ["onnx", "onnxruntime", "psutil", "torch==2.13.0", "transformers~=4.57.0"],
     },
     entry_points={"console_scripts": ["bert-keras = bert_keras.cli:main"]},
 )

@@ -1,0 +1,7 @@
+"""The suites by name, in the order in which they run."""
+
+from __future__ import annotations
+
+from benchmarks.suites import encoder, finetuning, inference
+
+SUITES = {suite.name: suite for suite in (encoder.SUITE, finetuning.SUITE, inference.SUITE)}
