@@ -17,6 +17,7 @@ from bert_keras.commands.loading import kind_of, read_flagged
 from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.examples import Examples
 from bert_keras.data.files import write_json, write_json_lines
+from bert_keras.data.training_batches import LabelledExamples
 from bert_keras.errors import UserError
 from bert_keras.flags import ABSL_FLAGS
 from bert_keras.tasks import TextClassifier
@@ -24,7 +25,6 @@ from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.fine_tuning import (
     FineTuner,
     FineTuningSettings,
-    LabelledExamples,
     Progress,
 )
 from bert_keras.training.run_directory import claim_directory
@@ -99,6 +99,8 @@ def _read(values: flags.FlagValues) -> tuple[list[str], _Split, _Split | None]:
         raise UserError("--early_stopping: needs --dev, the data to score")
     if values.lora_rank and values.freeze != "none":
         raise UserError("--lora_rank: freezes all other weights by itself, give no --freeze")
+    if values.batch_tokens and values.batching == "packed":
+        raise UserError("--batch_tokens: is for --batching=padded, packed batches count examples")
     if values.best_metric == "f1" and len(labels) != 2:
         raise UserError(f"--best_metric=f1: is for two labels, there are {len(labels)}")
     if not values.dev:
@@ -128,7 +130,9 @@ def _scorer(task: TextClassifier, dev: _Split) -> Callable[[], tuple[dict[str, f
 def _settings(values: flags.FlagValues) -> FineTuningSettings:
     return FineTuningSettings(
         epochs=values.epochs,
-        batch_size=values.batch_size,
+        batch_size=_batch_size(values),
+        batch_tokens=values.batch_tokens,
+        batching=values.batching,
         learning_rate=values.learning_rate,
         warmup_ratio=values.warmup_ratio,
         weight_decay=values.weight_decay,
@@ -138,6 +142,11 @@ def _settings(values: flags.FlagValues) -> FineTuningSettings:
         patience=values.early_stopping,
         best_metric=values.best_metric,
     )
+
+
+def _batch_size(values: flags.FlagValues) -> int | None:
+    """None, any number, where the tokens of a batch are given and its examples are not."""
+    return values.batch_size if values["batch_size"].present or not values.batch_tokens else None
 
 
 def _make_task(values: flags.FlagValues, labels: list[str], pairs: bool) -> TextClassifier:
@@ -178,6 +187,7 @@ def _identity(
 ) -> dict[str, Any]:
     """What decides the outcome of a run: settings, and the contents behind the paths."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
+    run["batch_size"] = _batch_size(values)
     tokenizer = {**task.tokenizer.get_config(), "name": None}
     run |= {
         "labels": task.labels,

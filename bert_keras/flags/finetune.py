@@ -81,6 +81,22 @@ def _define_recipe(values: flags.FlagValues) -> None:
         "epochs", 3, "passes over the training data", lower_bound=1, flag_values=values
     )
     common.define_batch_size(values, 32)
+    flags.DEFINE_integer(
+        "batch_tokens",
+        0,
+        "most tokens in a batch, padding included; examples are then not counted, unless "
+        "--batch_size is given too: at most so many. 0 counts examples",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "batching",
+        "padded",
+        ["padded", "packed"],
+        "padded: one example a row, similar lengths together; packed: several a row, in random "
+        "order",
+        flag_values=values,
+    )
     flags.DEFINE_float(
         "learning_rate", 5e-5, "highest learning rate", lower_bound=0.0, flag_values=values
     )

@@ -8,15 +8,13 @@ import math
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy.typing as npt
 import tensorflow as tf
 
-from bert_keras.data.batches import epoch_order
-from bert_keras.data.encoded import EncodedExamples
+from bert_keras.data.training_batches import LabelledExamples, TrainingBatches
 from bert_keras.optimization import AdamW, WarmupDecay
 from bert_keras.training.run_directory import read_checkpoint
 
@@ -25,13 +23,17 @@ from bert_keras.training.run_directory import read_checkpoint
 class FineTuningSettings:
     """The recipe. Rates and sizes are those of Devlin et al. 2018, appendix A.3.
 
-    `checkpoint_every` counts updates (0: only at the end of each epoch); `patience` is the
-    number of epochs without a better dev score after which the run stops (0: never);
-    `best_metric` names that score, `loss` counting as better when lower.
+    The loss of an update is the mean over the examples of its batch; for `batch_size`,
+    `batch_tokens` and `batching` see `TrainingBatches`. `checkpoint_every` counts updates (0:
+    only at the end of each epoch); `patience` is the number of epochs without a better dev
+    score after which the run stops (0: never); `best_metric` names that score, `loss` counting
+    as better when lower.
     """
 
     epochs: int = 3
-    batch_size: int = 32
+    batch_size: int | None = 32
+    batch_tokens: int = 0
+    batching: str = "padded"
     learning_rate: float = 5e-5
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
@@ -41,18 +43,16 @@ class FineTuningSettings:
     patience: int = 0
     best_metric: str = "accuracy"
 
+    def batches(self, examples: LabelledExamples) -> TrainingBatches:
+        """The batches of every epoch."""
+        return TrainingBatches(
+            examples, self.seed, self.batch_size, self.batch_tokens, self.batching
+        )
+
     def optimizer(self, total_steps: int) -> AdamW:
         """AdamW with warm-up and linear decay over the whole run."""
         schedule = WarmupDecay(self.learning_rate, total_steps, warmup_ratio=self.warmup_ratio)
         return AdamW(schedule, self.weight_decay, clip_norm=self.clip_norm)
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelledExamples:
-    """Tokenized examples and their labels, `[N]` or `[N, …]`, as the task's loss takes them."""
-
-    inputs: EncodedExamples
-    labels: npt.NDArray[Any]
 
 
 @dataclasses.dataclass
@@ -105,15 +105,16 @@ class FineTuner:
         say: Callable[[str], None] = print,
     ) -> None:
         self.task = task
-        self.train_examples = train
+        self.batches = settings.batches(train)
         self.evaluate = evaluate
         self.settings = settings
         self.strategy = strategy
         self.say = say
         self.progress = Progress()
-        self.steps_per_epoch = math.ceil(len(train.inputs) / settings.batch_size)
+        # Warm-up and decay span the run, so that its updates are counted before it begins.
+        steps = sum(self.batches.steps(epoch) for epoch in range(settings.epochs))
         with strategy.scope():
-            optimizer = settings.optimizer(self.steps_per_epoch * settings.epochs)
+            optimizer = settings.optimizer(steps)
             optimizer.build(task.trainable_variables)
             task.compile(optimizer=optimizer, weighted_metrics=[])
             self._state = tf.Variable("", dtype=tf.string, trainable=False)
@@ -159,7 +160,7 @@ class FineTuner:
         if not self.progress.finished:
             self.say(
                 f"resuming at epoch {self.progress.epoch + 1}, "
-                f"step {self.progress.step} of {self.steps_per_epoch}"
+                f"step {self.progress.step} of {self.batches.steps(self.progress.epoch)}"
             )
 
     def _save(self) -> None:
@@ -167,62 +168,54 @@ class FineTuner:
         self._state.assign(json.dumps(dataclasses.asdict(self.progress)))
         self._manager.save()
 
-    def _batches(self, epoch: int, first_step: int) -> Iterator[tuple[Any, Any]]:
-        """Batches of an epoch from a step on."""
-        inputs, size = self.train_examples.inputs, self.settings.batch_size
-        order = epoch_order(len(inputs), inputs.lengths, size, self.settings.seed, epoch)
-        for start in range(first_step * size, len(order), size):
-            indices = order[start : start + size]
-            yield inputs.batch(indices), self.train_examples.labels[indices]
-
-    def _dataset(self, epoch: int, first_step: int) -> Any:
-        ids = tf.TensorSpec([None, None], tf.int32)
-        labels = self.train_examples.labels
-        signature = (
-            {name: ids for name in ("token_ids", "segment_ids", "padding_mask")},
-            tf.TensorSpec([None, *labels.shape[1:]], labels.dtype),
-        )
-        dataset = tf.data.Dataset.from_generator(
-            lambda: self._batches(epoch, first_step), output_signature=signature
-        ).prefetch(4)
-        return self.strategy.experimental_distribute_dataset(dataset)
-
-    def _make_step_function(self) -> Callable[[Any], tuple[tf.Tensor, tf.Tensor]]:
+    def _make_step_function(self) -> Callable[[Any, tf.Tensor], tf.Tensor]:
+        """One update; adds the batch's loss and weight to the sums it is given, float64 `[2]`."""
         strategy, task = self.strategy, self.task
 
-        def replica_step(features: Any, labels: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            terms = task.update(features, labels).terms.values()
+        def replica_step(*batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
+            terms = task.update(*batch).terms.values()
             return tf.add_n([term.total for term in terms]), next(iter(terms)).weight
 
         @tf.function
-        def step(iterator: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            total, weight = strategy.run(replica_step, args=next(iterator))
+        def step(iterator: Any, sums: tf.Tensor) -> tf.Tensor:
+            own = strategy.run(replica_step, args=next(iterator))
             add = tf.distribute.ReduceOp.SUM
-            return strategy.reduce(add, total, axis=None), strategy.reduce(add, weight, axis=None)
+            reduced = [strategy.reduce(add, part, axis=None) for part in own]
+            return sums + tf.cast(tf.stack(reduced), tf.float64)
 
         return step
 
     def _run_epoch(self) -> None:
-        progress, settings = self.progress, self.settings
-        self.say(f"epoch {progress.epoch + 1} of {settings.epochs}")
-        bar = _progress_bar(self.steps_per_epoch)
-        iterator = iter(self._dataset(progress.epoch, progress.step))
-        while progress.step < self.steps_per_epoch:
-            total, weight = self._step_function(iterator)
+        progress, every = self.progress, self.settings.checkpoint_every
+        self.say(f"epoch {progress.epoch + 1} of {self.settings.epochs}")
+        steps = self.batches.steps(progress.epoch)
+        bar, due = _progress_bar(steps), 0.0
+        dataset = self.batches.dataset(progress.epoch, progress.step)
+        iterator = iter(self.strategy.experimental_distribute_dataset(dataset))
+        sums = tf.constant([progress.loss_total, progress.loss_weight], tf.float64)
+        while progress.step < steps:
+            sums = self._step_function(iterator, sums)
             progress.step += 1
-            progress.loss_total += float(total)
-            progress.loss_weight += float(weight)
-            mean = progress.loss_total / max(progress.loss_weight, 1e-12)
-            if not math.isfinite(mean):
-                raise FloatingPointError(
-                    f"the loss is {mean} at epoch {progress.epoch + 1}, step {progress.step}; "
-                    "a lower learning rate or float32 may help"
-                )
-            bar.update(progress.step, [("loss", mean)], finalize=False)
-            every = settings.checkpoint_every
-            if every and progress.step % every == 0 and progress.step < self.steps_per_epoch:
+            last = progress.step == steps
+            save = every and progress.step % every == 0 and not last
+            # To read the sums is to wait for the device, which then waits for Python: seldom.
+            if last or save or time.monotonic() >= due:
+                bar.update(progress.step, [("loss", self._read(sums))], finalize=last)
+                due = time.monotonic() + bar.interval
+            if save:
                 self._save()
-        bar.update(self.steps_per_epoch, [("loss", mean)], finalize=True)
+
+    def _read(self, sums: tf.Tensor) -> float:
+        """Notes the sums of the epoch so far; returns the mean loss."""
+        progress = self.progress
+        progress.loss_total, progress.loss_weight = sums.numpy().tolist()
+        mean = progress.loss_total / max(progress.loss_weight, 1e-12)
+        if not math.isfinite(mean):
+            raise FloatingPointError(
+                f"the loss is {mean} at epoch {progress.epoch + 1}, step {progress.step}; "
+                "a lower learning rate or float32 may help"
+            )
+        return mean
 
     def _end_epoch(self) -> None:
         progress, settings = self.progress, self.settings
@@ -254,7 +247,7 @@ class FineTuner:
 
 def _progress_bar(steps: int) -> keras.utils.Progbar:
     """Redraws itself on a terminal; in a file, where each state stays, it is seldom written."""
-    interval = 0.05 if sys.stdout.isatty() else 15.0
+    interval = 0.5 if sys.stdout.isatty() else 15.0
     return keras.utils.Progbar(
         steps, unit_name="step", stateful_metrics=["loss"], interval=interval
     )

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from bert_keras import cli
+from bert_keras import cli, flags
+from bert_keras.commands import finetune
 from tests import small
 
 RECIPE = (
@@ -132,6 +133,7 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(trained, capsys):
         ({"--vocab": "nowhere.txt"}, None, "nowhere.txt"),
         ({"--train": "nowhere.tsv"}, None, "nowhere.tsv"),
         ({"--batch_size": "0"}, None, "--batch_size=0"),
+        ({"--batching": "packed", "--batch_tokens": "99"}, None, "--batch_tokens: is for"),
     ],
 )
 def test_bad_input_is_one_line_and_status_two(tmp_path, capsys, change, content, message):
@@ -143,6 +145,16 @@ def test_bad_input_is_one_line_and_status_two(tmp_path, capsys, change, content,
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("bert-keras finetune: error: ")
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("given", "batch_size"),
+    [([], 32), (["--batch_tokens=99"], None), (["--batch_tokens=99", "--batch_size=32"], 32)],
+)
+def test_a_budget_of_tokens_takes_the_limit_on_examples_away(given, batch_size):
+    values = flags.define("finetune")
+    values(["finetune", *given])
+    assert finetune._settings(values).batch_size == batch_size
 
 
 def test_a_corrected_command_takes_the_folder_of_a_failed_one(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_keras.data.batches import epoch_order
+from bert_keras.data.batches import epoch_order, token_budget_batches
 
 
 @settings(max_examples=100, deadline=None)
@@ -79,3 +79,62 @@ def test_a_short_last_batch_stays_last() -> None:
     for start in range(0, 20, 4):
         batch = lengths[order[start : start + 4]]
         assert (np.diff(batch) <= 0).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 50), max_size=120),
+    batch_tokens=st.integers(1, 300),
+    batch_size=st.none() | st.integers(1, 9),
+    seed=st.integers(-3, 2**63),
+    epoch=st.integers(0, 5),
+    group=st.integers(1, 4),
+)
+def test_a_budget_holds_as_much_as_fits(
+    lengths: list[int],
+    batch_tokens: int,
+    batch_size: int | None,
+    seed: int,
+    epoch: int,
+    group: int,
+) -> None:
+    arguments = (lengths, batch_tokens, seed, epoch, batch_size, group)
+    batches = token_budget_batches(*arguments)
+    flat = [index for batch in batches for index in batch.tolist()]
+    assert sorted(flat) == list(range(len(lengths)))
+    again = token_budget_batches(*arguments)
+    assert all(np.array_equal(a, b) for a, b in zip(batches, again, strict=True))
+    for batch in batches:
+        longest = max(lengths[index] for index in batch)
+        assert len(batch) == 1 or longest * len(batch) <= batch_tokens
+        assert len(batch) <= (batch_size or len(lengths))
+    if lengths:
+        assert max(lengths) in [lengths[index] for index in batches[0]]
+
+
+def test_a_budget_leaves_little_padding_and_few_small_batches() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 4001)
+    batches = token_budget_batches(lengths, 1600, 1, 0)
+    positions = [int(lengths[batch].max()) * len(batch) for batch in batches]
+    assert lengths.sum() > 0.93 * sum(positions)
+    # Only what is left at the end may be small.
+    assert sorted(positions)[1] > 1600 * 0.9
+    assert positions != sorted(positions, reverse=True)
+
+
+def test_a_budget_changes_with_seed_and_epoch() -> None:
+    lengths = np.arange(200) % 17
+    different = {
+        tuple(np.concatenate(token_budget_batches(lengths, 64, seed, epoch, group=2)).tolist())
+        for seed in range(4)
+        for epoch in range(4)
+    }
+    assert len(different) == 16
+
+
+def test_recorded_budget() -> None:
+    """A run that resumes later must find the same batches: these numbers may not change."""
+    lengths = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]
+    batches = token_budget_batches(lengths, 12, seed=3, epoch=1, group=2)
+    expected = [[5], [1, 8], [7, 10], [6, 3], [11], [2, 9, 0], [4]]
+    assert [batch.tolist() for batch in batches] == expected

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_keras.data.training_batches import LabelledExamples
 from bert_keras.errors import UserError
-from bert_keras.training.fine_tuning import (
-    FineTuner,
-    FineTuningSettings,
-    LabelledExamples,
-)
+from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings
 from tests import small
 
 
@@ -24,10 +24,10 @@ def deterministic():
     tf.config.experimental.enable_op_determinism()
 
 
-def _tuner(folder, settings, scores=None, strategy=None) -> FineTuner:
+def _tuner(folder, settings, scores=None, strategy=None, dropout=0.1) -> FineTuner:
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
-        task = small.classifier(dropout=0.1)
+        task = small.classifier(dropout)
     texts, labels = small.sentences(50, seed=5)
     ids = np.asarray([small.LABELS.index(label) for label in labels], np.int32)
     train = LabelledExamples(task.encode(texts), ids)
@@ -61,10 +61,10 @@ def _run_until_killed(tuner: FineTuner, step: int) -> None:
     """Runs, and dies before the given update (counted from the start of this process)."""
     function, count = tuner._step_function, iter(range(10**6))
 
-    def dying(iterator):
+    def dying(iterator, sums):
         if next(count) == step:
             raise Killed
-        return function(iterator)
+        return function(iterator, sums)
 
     tuner._step_function = dying
     with pytest.raises(Killed):
@@ -83,6 +83,54 @@ def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, unbroken, kil
         np.testing.assert_array_equal(got, want)
     assert progress.history == unbroken_progress.history
     assert progress.best_epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "replicas"),
+    [({"batch_tokens": 40, "batch_size": None}, 2), ({"batching": "packed"}, 1)],
+    ids=str,
+)
+def test_any_batches_go_on_where_they_were(tmp_path, kind, replicas, two_replicas):
+    settings = dataclasses.replace(SETTINGS, epochs=2, **kind)
+    strategy = two_replicas if replicas == 2 else None
+    whole = _tuner(tmp_path / "whole", settings, strategy=strategy)
+    history = whole.run().history
+    steps = [whole.batches.steps(epoch) for epoch in range(2)]
+    _run_until_killed(_tuner(tmp_path / "killed", settings, strategy=strategy), steps[0] + 3)
+    resumed = _tuner(tmp_path / "killed", settings, strategy=strategy)
+    assert resumed.run().history == history
+    optimizer = resumed.task.optimizer
+    assert keras.ops.convert_to_numpy(optimizer.iterations.value) == sum(steps)
+    # The schedule was laid out for just so many updates, and has come down to 0.
+    assert float(tf.convert_to_tensor(optimizer.learning_rate)) == 0.0
+    for got, want in zip(_weights(resumed), _weights(whole), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    "kind", [{"batch_tokens": 40, "batch_size": None}, {"batching": "packed"}], ids=str
+)
+def test_two_replicas_learn_what_one_does(tmp_path, kind, two_replicas):
+    """Also where a replica has no part of a batch, which is one long example or one row."""
+    settings = FineTuningSettings(epochs=1, batch_size=8, learning_rate=1e-3)
+    settings = dataclasses.replace(settings, **kind)
+    one, two = (
+        _tuner(tmp_path / name, settings, strategy=strategy, dropout=0.0)
+        for name, strategy in (("one", None), ("two", two_replicas))
+    )
+    losses = [tuner.run().history[0]["train_loss"] for tuner in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    for got, want in zip(_weights(two), _weights(one), strict=True):
+        np.testing.assert_allclose(got, want, atol=2e-5)
+
+
+def test_the_sums_are_seldom_read(tmp_path, monkeypatch):
+    """To read them is to wait for the device."""
+    reads, read = [], FineTuner._read
+    monkeypatch.setattr(FineTuner, "_read", lambda self, s: (reads.append(1), read(self, s))[1])
+    _tuner(tmp_path, FineTuningSettings(epochs=1, batch_size=1)).run()
+    # 50 updates: at the first, at the last, and as often as the progress bar is redrawn.
+    assert 2 <= len(reads) < 25
 
 
 def test_killed_while_the_best_weights_are_written(tmp_path, unbroken, monkeypatch):
@@ -109,7 +157,7 @@ def test_killed_while_the_best_weights_are_written(tmp_path, unbroken, monkeypat
 def test_a_finished_run_is_not_trained_again(tmp_path, unbroken):
     _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7]).run()
     again = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
-    _never = again._step_function = lambda iterator: pytest.fail("trained again")
+    again._step_function = lambda *_: pytest.fail("trained again")
     assert again.run().finished
     for got, want in zip(_weights(again), unbroken[0], strict=True):
         np.testing.assert_array_equal(got, want)
@@ -151,11 +199,11 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(tmp_
     tuner = _tuner(tmp_path, SETTINGS)
     function, calls = tuner._step_function, []
 
-    def poisoned(iterator):
+    def poisoned(iterator, sums):
         calls.append(1)
-        if len(calls) == 6:
+        if len(calls) == 5:
             tuner.task.classifier.bias.assign([np.nan, 0.0])
-        return function(iterator)
+        return function(iterator, sums)
 
     tuner._step_function = poisoned
     with pytest.raises(FloatingPointError, match="loss is nan at epoch 1, step 6"):

@@ -1,0 +1,122 @@
+"""The batches of a fine-tuning run: padded or packed, by number of examples or of tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bert_keras.data.batches import Ints, epoch_order, token_budget_batches
+from bert_keras.data.encoded import EncodedExamples
+from bert_keras.data.packed_batches import best_row_length, packed_batch
+
+# Batches of the first epoch that the length of packed rows is chosen by.
+_SAMPLE = 20
+_FEATURES = ("token_ids", "segment_ids", "padding_mask")
+# Batches made ahead of the device.
+_AHEAD = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledExamples:
+    """Tokenized examples and their labels, `[N]` or `[N, …]`, as the task's loss takes them."""
+
+    inputs: EncodedExamples
+    labels: npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingBatches:
+    """The batches of every epoch, functions of these settings and of the epoch alone.
+
+    Attributes:
+        examples: the training data, at least one example.
+        seed: of the order.
+        batch_size: examples of a batch; with `batch_tokens` the most, and None for any number.
+        batch_tokens: most tokens of a padded batch, padding included; 0 counts examples.
+        batching: "padded", rows of one example each, grouped by length; or "packed", several
+            to a row, in random order.
+    """
+
+    examples: LabelledExamples
+    seed: int = 0
+    batch_size: int | None = 32
+    batch_tokens: int = 0
+    batching: str = "padded"
+
+    def __post_init__(self) -> None:
+        if self.batching not in ("padded", "packed"):
+            raise ValueError(f"batching is 'padded' or 'packed', received {self.batching!r}")
+        if self.batch_tokens and self.batching == "packed":
+            raise ValueError("batch_tokens is for padded batches; packed ones count examples")
+        if self.batch_size is None and not self.batch_tokens:
+            raise ValueError("batches without batch_tokens need a batch_size")
+
+    def steps(self, epoch: int) -> int:
+        """Batches of an epoch, from 0."""
+        if self.batch_tokens or self.batch_size is None:
+            return len(self.plan(epoch))
+        return math.ceil(len(self.examples.inputs) / self.batch_size)
+
+    def plan(self, epoch: int) -> list[Ints]:
+        """The examples of each batch of an epoch."""
+        lengths = self.examples.inputs.lengths
+        if self.batch_tokens or self.batch_size is None:
+            return token_budget_batches(
+                lengths, self.batch_tokens, self.seed, epoch, self.batch_size
+            )
+        size, group = self.batch_size, 50 if self.batching == "padded" else 0
+        order = epoch_order(len(lengths), lengths, size, self.seed, epoch, group)
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    @functools.cached_property
+    def row_length(self) -> int:
+        """Tokens of a packed row, the same in every batch of the run."""
+        return best_row_length(self.examples.inputs.lengths, self.plan(0)[:_SAMPLE])
+
+    def batch(self, indices: Ints) -> tuple[Any, ...]:
+        """Features and labels of a batch, and weights of a packed one."""
+        inputs, labels = self.examples.inputs, self.examples.labels
+        if self.batching == "packed":
+            return packed_batch(inputs, labels, indices, self.row_length)
+        return inputs.batch(indices), labels[indices]
+
+    def dataset(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
+        """What `batch` returns for each batch of an epoch from a step on, made ahead."""
+        plan, spec = self.plan(epoch), self._spec()
+        leaves = tf.nest.flatten(spec)
+
+        def values(step: np.int64) -> list[npt.NDArray[Any]]:
+            return tf.nest.flatten(self.batch(plan[step]))
+
+        def element(step: tf.Tensor) -> Any:
+            # Stateless, which it is: what has a state, a generator for one, is not run ahead
+            # while operations are deterministic, and the device would wait for every batch.
+            tensors = tf.numpy_function(values, [step], [x.dtype for x in leaves], stateful=False)
+            shaped = [
+                tf.ensure_shape(x, leaf.shape) for x, leaf in zip(tensors, leaves, strict=True)
+            ]
+            return tf.nest.pack_sequence_as(spec, shaped)
+
+        return tf.data.Dataset.range(first_step, len(plan)).map(element).prefetch(_AHEAD)
+
+    def _spec(self) -> Any:
+        labels = self.examples.labels
+        if self.batching == "padded":
+            tokens = tf.TensorSpec([None, None], tf.int32)
+            features = {name: tokens for name in _FEATURES}
+            return features, tf.TensorSpec([None, *labels.shape[1:]], labels.dtype)
+        tokens = tf.TensorSpec([None, self.row_length], tf.int32)
+        return (
+            {
+                **{name: tokens for name in (*_FEATURES, "position_ids", "sequence_ids")},
+                "cls_positions": tf.TensorSpec([None, None], tf.int32),
+            },
+            tf.TensorSpec([None, None, *labels.shape[1:]], labels.dtype),
+            tf.TensorSpec([None, None], tf.float32),
+        )
