@@ -64,32 +64,47 @@ def pack(
     starts, sizes = splits[:-1], splits[1:] - splits[:-1]
     if paired:
         starts, sizes = tf.reshape(starts, [2, -1]), tf.reshape(sizes, [2, -1])
-        first, second = truncated_lengths(sizes[0], sizes[1], max_length - 3)
-        total = first + second + 3
-        first_start, second_start = starts[0], starts[1]
+        kept = truncated_lengths(sizes[0], sizes[1], max_length - 3)
+        texts = [(starts[0], kept[0]), (starts[1], kept[1])]
     else:
-        first = tf.minimum(sizes, max_length - 2)
-        total = first + 2
-        first_start = starts
+        texts = [(starts, tf.minimum(sizes, max_length - 2))]
+    # The ids of the frame stand behind those of the texts.
+    ones = tf.ones_like(texts[0][0])
+    cls = ones * tf.size(ids)
+    spans = [(cls, ones)]
+    for text in texts:
+        spans += [text, (cls + 1, ones)]
+    framed = tf.concat([ids, [specials.cls, specials.sep]], 0)
+    values, row_splits = _gather_spans(framed, spans)
+    total = row_splits[1:] - row_splits[:-1]
     # A batch of no rows has the length of a row of no tokens.
     length = pad_to if pad_to is not None else tf.reduce_max(tf.concat([total, [2 + paired]], 0))
+    token_ids = tf.raw_ops.RaggedTensorToTensor(
+        shape=tf.stack([-1, length]),
+        values=values,
+        default_value=specials.pad,
+        row_partition_tensors=[row_splits],
+        row_partition_types=["ROW_SPLITS"],
+    )
     position = tf.range(length)[tf.newaxis, :]
-    first_end, total = first[:, tf.newaxis] + 1, total[:, tf.newaxis]
-    token = first_start[:, tf.newaxis] + position - 1
-    in_second = tf.zeros_like(token, tf.bool)
+    mask = tf.cast(position < total[:, tf.newaxis], tf.int32)
+    segment_ids = tf.zeros_like(token_ids)
     if paired:
-        in_second = (position > first_end) & (position < total)
-        token = tf.where(in_second, second_start[:, tf.newaxis] + position - first_end - 1, token)
-    # One more id, so that a batch without any token can be gathered from as well.
-    padded = tf.concat([ids, [specials.pad]], 0)
-    token = tf.clip_by_value(token, 0, tf.size(ids))
-    token_ids = tf.gather(padded, token)
-    token_ids = tf.where(position == 0, specials.cls, token_ids)
-    is_sep = (position == first_end) | (position == total - 1)
-    token_ids = tf.where(is_sep, specials.sep, token_ids)
-    inside = position < total
-    return {
-        "token_ids": tf.where(inside, token_ids, specials.pad),
-        "segment_ids": tf.cast(in_second, tf.int32),
-        "padding_mask": tf.cast(inside, tf.int32),
-    }
+        # The first text's frame is counted in, so this is where the second begins.
+        segment_ids = mask * tf.cast(position >= texts[0][1][:, tf.newaxis] + 2, tf.int32)
+    return {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": mask}
+
+
+def _gather_spans(
+    values: tf.Tensor, spans: list[tuple[tf.Tensor, tf.Tensor]]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows made of spans of `values`, each given as starts and sizes, int32 [rows].
+
+    Returns:
+        the rows on end, and int32 [rows + 1], where each begins and ends.
+    """
+    starts, sizes = (tf.reshape(tf.stack(part, axis=1), [-1]) for part in zip(*spans, strict=True))
+    places = tf.raw_ops.RaggedRange(
+        starts=starts, limits=starts + sizes, deltas=1, Tsplits=tf.int32
+    )
+    return tf.gather(values, places.rt_dense_values), places.rt_nested_splits[:: len(spans)]
