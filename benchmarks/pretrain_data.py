@@ -3,7 +3,7 @@
 Five books are held out by name. `bert-keras prepare` makes a corpus of each part, and its
 examples for masked words alone are written in their order, epoch after epoch, each epoch cut,
 shuffled and masked anew. Only rows filled by one piece, `[CLS] 126 tokens [SEP]`, are kept, as
-the other sides know nothing of packed rows: more than 99 of 100.
+the other sides know nothing of packed rows.
 
     python benchmarks/pretrain_data.py --output=rows --rows=200000
 
