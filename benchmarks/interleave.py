@@ -45,17 +45,36 @@ class Setting:
     folder: pathlib.Path
     assets: str
     logs: pathlib.Path
+    _prepared: list[Preparation] = dataclasses.field(default_factory=list, init=False)
 
     def takes_part(self, side: Side) -> bool:
         """Whether the command line asks for this side."""
         chosen = not self.families or side.family in self.families
         return chosen and (side.usual or self.variants)
 
-    def start(self, family: str, log: str) -> SideProcess:
+    def start(self, family: str, log: str, threads: int | None = None) -> SideProcess:
         """A new process for a family."""
         python = self.pythons.get(family, sys.executable)
         path = self.logs / f"{log}.log"
-        return SideProcess(python, FAMILIES[family].environment, self.threads, path)
+        environment = FAMILIES[family].environment
+        return SideProcess(python, environment, threads or self.threads, path)
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Runs a preparation unless it was run before.
+
+        Raises:
+            SideFailed: it failed.
+        """
+        if preparation in self._prepared:
+            return
+        name = preparation.target.replace(":", ".")
+        process = self.start(preparation.family, f"prepare.{len(self._prepared)}.{name}")
+        arguments = {"folder": "{folder}", "assets": "{assets}", **preparation.options}
+        try:
+            process.ask("call", target=preparation.target, arguments=self.fill(arguments))
+        finally:
+            process.close()
+        self._prepared.append(preparation)
 
     def fill(self, value: Any) -> Any:
         """`{folder}` and `{assets}` in the strings of some work."""
@@ -71,20 +90,6 @@ class Setting:
         return value
 
 
-def prepare(preparation: Preparation, setting: Setting) -> None:
-    """Runs a preparation.
-
-    Raises:
-        SideFailed: it failed.
-    """
-    process = setting.start(preparation.family, f"prepare.{preparation.target.replace(':', '.')}")
-    arguments = {"folder": "{folder}", "assets": "{assets}", **preparation.options}
-    try:
-        process.ask("call", target=preparation.target, arguments=setting.fill(arguments))
-    finally:
-        process.close()
-
-
 class _Contestant:
     """A side in a match: its process and its results so far."""
 
@@ -95,7 +100,7 @@ class _Contestant:
             "family": side.family,
             "options": dict(side.options),
         }
-        self._process = setting.start(side.family, log)
+        self._process = setting.start(side.family, log, match.threads)
         self._side = side
 
     @property
@@ -117,6 +122,9 @@ class _Contestant:
         self._guard(self._get_ready)
 
     def _get_ready(self) -> None:
+        if self._side.missing:
+            self.result["missing"] = self._side.missing
+            return
         family = FAMILIES[self._side.family]
         found = self._process.ask("check", modules=family.modules, packages=family.packages)
         self.result["versions"] = found["versions"]
@@ -149,7 +157,13 @@ def run(match: Match, setting: Setting, log: str, say: Callable[[str], None]) ->
     """Runs a match: all sides get ready one after the other, then rounds of turns.
 
     Every second round goes through the sides backwards, so that drift meets all alike.
+
+    Raises:
+        SideFailed: a preparation failed.
     """
+    for preparation in match.preparations:
+        say(f"{log}: {preparation.target}")
+        setting.prepare(preparation)
     contestants = []
     try:
         for number, side in enumerate(filter(setting.takes_part, match.sides)):
@@ -158,7 +172,7 @@ def run(match: Match, setting: Setting, log: str, say: Callable[[str], None]) ->
             contestants.append(one)
             one.get_ready()
             if not one.alive:
-                say(f"{log}: {side.name}: {one.result.get('error') or 'not installed'}")
+                say(f"{log}: {side.name}: {one.result.get('error') or 'left out'}")
         for number in range(setting.rounds):
             say(f"{log}: round {number + 1} of {setting.rounds}")
             for case in match.cases:
@@ -173,6 +187,7 @@ def run(match: Match, setting: Setting, log: str, say: Callable[[str], None]) ->
         "match": match.name,
         "unit": match.unit,
         "work": dict(match.work),
+        "threads": match.threads or setting.threads,
         "sides": _with_summaries(rows, match),
     }
 
@@ -208,11 +223,13 @@ def _summary(turns: list[Result]) -> Result:
 
 
 def _agreement(ours: list[float], theirs: list[float], kind: str, bound: float) -> Result:
-    """How far two sides' evidence is apart, and whether that is near enough."""
-    if len(ours) != len(theirs):
-        return {"kind": kind, "value": None, "agrees": False}
+    """How far two sides' evidence is apart, and whether that is near enough.
+
+    A side that does a part of the work has a part of the evidence, from its beginning.
+    """
+    pairs = list(zip(ours, theirs, strict=False))
     if kind == "labels":
-        value = sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+        value = sum(a == b for a, b in pairs) / len(pairs)
         return {"kind": kind, "value": value, "agrees": value >= bound}
-    value = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+    value = max(abs(a - b) for a, b in pairs)
     return {"kind": kind, "value": value, "agrees": value <= bound}

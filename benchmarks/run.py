@@ -111,9 +111,6 @@ def _run(
         "rounds": setting.rounds,
         "matches": [],
     }
-    for preparation in suite.preparations:
-        _say(f"{suite.name}: {preparation.target}")
-        interleave.prepare(preparation, setting)
     for match in suite.matches(options):
         if not wanted or match.name in wanted:
             log = f"{suite.name}.{match.name}"

@@ -19,6 +19,7 @@ class Side:
         family: a key of `families.FAMILIES`: what it needs, and what `--python` names.
         target: "module:Class" below `benchmarks.sides`, a `protocol.Side`.
         options: what this side alone is told, added to the match's work.
+        missing: what the command line lacks for it, "" where nothing is.
         usual: False for settings that were found slower; they run with `--variants` only.
     """
 
@@ -27,30 +28,7 @@ class Side:
     target: str
     options: Work = dataclasses.field(default_factory=dict)
     usual: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Match:
-    """The same work for several sides, run in turns.
-
-    Attributes:
-        name: within its suite.
-        unit: of a rate, such as "examples/s".
-        sides: in the table's order; the one of family "ours" is what ratios are of.
-        work: JSON values that describe the work to every side.
-        cases: parts of the work that are timed one by one; by default one, all of it.
-        warm_ups: how often each case is run before the clock counts.
-        agreement: how the sides' evidence is compared with ours: "difference", the largest
-            absolute one, or "labels", the share of equal values; and how far it may go.
-    """
-
-    name: str
-    unit: str
-    sides: tuple[Side, ...]
-    work: Work
-    cases: tuple[str, ...] = ("",)
-    warm_ups: int = 2
-    agreement: tuple[str, float] | None = None
+    missing: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +45,34 @@ class Preparation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Match:
+    """The same work for several sides, run in turns.
+
+    Attributes:
+        name: within its suite.
+        unit: of a rate, such as "examples/s".
+        sides: in the table's order; the one of family "ours" is what ratios are of.
+        work: JSON values that describe the work to every side.
+        cases: parts of the work that are timed one by one; by default one, all of it.
+        warm_ups: how often each case is run before the clock counts.
+        threads: of each side, where the command line does not decide.
+        preparations: run before, in order, once each in a call of the command.
+        agreement: how the sides' evidence is compared with ours: "difference", the largest
+            absolute one, or "labels", the share of equal values; and how far it may go.
+    """
+
+    name: str
+    unit: str
+    sides: tuple[Side, ...]
+    work: Work
+    cases: tuple[str, ...] = ("",)
+    warm_ups: int = 2
+    threads: int | None = None
+    preparations: tuple[Preparation, ...] = ()
+    agreement: tuple[str, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Options:
     """What the command line says about the work itself."""
 
@@ -79,9 +85,8 @@ class Suite:
 
     Attributes:
         title: one line for the table's head and `--list`.
-        matches: makes the matches; their work may name files below "{folder}" (scratch) and
-            "{assets}", which are filled in.
-        preparations: run before the matches, in order.
+        matches: makes the matches. Their work and that of preparations may name files below
+            "{folder}" (scratch) and "{assets}", which are filled in.
         needs_assets: whether BERT_KERAS_ASSETS is needed.
         finish: called with the suite's results and the output directory, to draw.
     """
@@ -89,6 +94,5 @@ class Suite:
     name: str
     title: str
     matches: Callable[[Options], tuple[Match, ...]]
-    preparations: tuple[Preparation, ...] = ()
     needs_assets: bool = False
     finish: Callable[[dict[str, Any], pathlib.Path], None] | None = None

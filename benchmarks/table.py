@@ -30,9 +30,7 @@ def _agreement(row: Result) -> str:
     if not found:
         return ""
     value = found["value"]
-    if value is None:
-        text = "values of another number"
-    elif found["kind"] == "labels":
+    if found["kind"] == "labels":
         text = f"{value:.2%} of labels equal"
     else:
         text = f"values within {value:.1g}"
@@ -55,7 +53,7 @@ def _match(match: Result) -> list[str]:
     lines.append("")
     for row in match["sides"]:
         if "missing" in row:
-            lines.append(f"- {row['side']}: not installed: {row['missing']}")
+            lines.append(f"- {row['side']}: left out, missing: {row['missing']}")
         elif "error" in row:
             lines.append(f"- {row['side']}: FAILED: {row['error']}")
         else:

@@ -42,8 +42,10 @@ _OUTSIDE = {
     "cls/predictions/transform/LayerNorm/gamma": "cls.predictions.transform.LayerNorm.weight",
     "cls/predictions/transform/LayerNorm/beta": "cls.predictions.transform.LayerNorm.bias",
     "cls/predictions/output_bias/bias": "cls.predictions.bias",
-    "predictions/transform/logits/kernel": "cls.seq_relationship.weight",
-    "predictions/transform/logits/bias": "cls.seq_relationship.bias",
+    "next_sentence/pooler_dense/kernel": "pooler.dense.weight",
+    "next_sentence/pooler_dense/bias": "pooler.dense.bias",
+    "next_sentence/logits/kernel": "cls.seq_relationship.weight",
+    "next_sentence/logits/bias": "cls.seq_relationship.bias",
 }
 
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.suites import encoder, finetuning, inference
+from benchmarks.suites import encoder, finetuning, inference, pretraining
 
-SUITES = {suite.name: suite for suite in (encoder.SUITE, finetuning.SUITE, inference.SUITE)}
+SUITES = {
+    suite.name: suite
+    for suite in (
+        encoder.SUITE,
+        finetuning.SUITE,
+        inference.SUITE,
+        *pretraining.SUITES,
+    )
+}

@@ -52,23 +52,30 @@ _TRAINING = (
 )
 
 
-def _matches(options: Options) -> tuple[Match, ...]:
-    # Products in bfloat16 end up within some hundredths of each other after twelve layers.
-    agreement = ("difference", 0.1)
-    return (
-        Match("forward", "GFLOP/s", _FORWARD, {**_WORK, "training": False}, agreement=agreement),
-        Match("training", "GFLOP/s", _TRAINING, {**_WORK, "training": True}, agreement=agreement),
+_PREPARATIONS = (
+    Preparation("weights:random_bert", options={"name": "random", "layers": 12, "hidden": 768}),
+    Preparation("weights:classifier", options={"name": "classifier", "source": "{folder}/random"}),
+)
+
+
+def _match(name: str, sides: tuple[Side, ...], training: bool) -> Match:
+    return Match(
+        name,
+        "GFLOP/s",
+        sides,
+        {**_WORK, "training": training},
+        preparations=_PREPARATIONS,
+        # Products in bfloat16 end up within some hundredths of each other after twelve layers.
+        agreement=("difference", 0.1),
     )
+
+
+def _matches(options: Options) -> tuple[Match, ...]:
+    return (_match("forward", _FORWARD, False), _match("training", _TRAINING, True))
 
 
 SUITE = Suite(
     name="encoder",
     title="BERT-base, batch 8 × 128 tokens, bfloat16, random weights",
     matches=_matches,
-    preparations=(
-        Preparation("weights:random_bert", options={"name": "random", "layers": 12, "hidden": 768}),
-        Preparation(
-            "weights:classifier", options={"name": "classifier", "source": "{folder}/random"}
-        ),
-    ),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.suite import Match, Options, Preparation, Side, Suite
+from benchmarks.suite import Match, Options, Side, Suite
+from benchmarks.suites.inference import MINILM
 
 _WORK = {
     "weights": "{folder}/minilm",
@@ -27,18 +28,22 @@ _SIDES = (
 
 
 def _matches(options: Options) -> tuple[Match, ...]:
-    return (Match("sst2", "examples/s", _SIDES, _WORK, warm_ups=1, agreement=("difference", 0.1)),)
+    return (
+        Match(
+            "sst2",
+            "examples/s",
+            _SIDES,
+            _WORK,
+            warm_ups=1,
+            preparations=(MINILM,),
+            agreement=("difference", 0.1),
+        ),
+    )
 
 
 SUITE = Suite(
     name="finetuning",
     title="all-MiniLM-L6-v2 on SST-2, 32 examples an update, bfloat16",
     matches=_matches,
-    preparations=(
-        Preparation(
-            "weights:classifier",
-            options={"name": "minilm", "source": "{assets}/weights/all-MiniLM-L6-v2"},
-        ),
-    ),
     needs_assets=True,
 )

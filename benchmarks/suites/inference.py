@@ -32,20 +32,30 @@ _SIDES = (
 )
 
 
+MINILM = Preparation(
+    "weights:classifier",
+    options={"name": "minilm", "source": "{assets}/weights/all-MiniLM-L6-v2"},
+)
+
+
 def _matches(options: Options) -> tuple[Match, ...]:
     # int8 is another model; the others differ by rounding alone.
-    return (Match("sst2", "examples/s", _SIDES, _WORK, warm_ups=1, agreement=("labels", 0.98)),)
+    return (
+        Match(
+            "sst2",
+            "examples/s",
+            _SIDES,
+            _WORK,
+            warm_ups=1,
+            preparations=(MINILM,),
+            agreement=("labels", 0.98),
+        ),
+    )
 
 
 SUITE = Suite(
     name="inference",
     title="strings to labels, 8,000 sentences of SST-2, all-MiniLM-L6-v2 with a random head",
     matches=_matches,
-    preparations=(
-        Preparation(
-            "weights:classifier",
-            options={"name": "minilm", "source": "{assets}/weights/all-MiniLM-L6-v2"},
-        ),
-    ),
     needs_assets=True,
 )
