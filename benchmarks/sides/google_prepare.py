@@ -14,7 +14,7 @@ from benchmarks.sides.protocol import Side
 
 
 class Prepare(Side):
-    """Its `main`, called again and again; the names of TensorFlow 1 that it uses are still there."""
+    """Its `main`, called again and again; TensorFlow 2 still has the names that it uses."""
 
     settings = "one thread (it has no more), from a sentence a line; examples, dupe_factor 1"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import onnx
 import torch
 import transformers
 from onnxruntime import quantization
@@ -62,6 +63,8 @@ def export(weights: str, output: pathlib.Path) -> None:
         output / "int8.onnx",
         weight_type=quantization.QuantType.QInt8,
         per_channel=True,
+        # Of what lies behind the fused operators, whose shapes it does not know.
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
     )
 
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks.suites import encoder, finetuning, inference, pretraining
+from benchmarks.suites import (
+    encoder,
+    finetuning,
+    growth,
+    inference,
+    padding,
+    prepare,
+    pretraining,
+    tokenization,
+)
 
 SUITES = {
     suite.name: suite
@@ -11,5 +20,9 @@ SUITES = {
         finetuning.SUITE,
         inference.SUITE,
         *pretraining.SUITES,
+        padding.SUITE,
+        tokenization.SUITE,
+        prepare.SUITE,
+        growth.SUITE,
     )
 }
