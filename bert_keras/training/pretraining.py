@@ -226,12 +226,14 @@ class PretrainingRun:
         now = time.monotonic()
         lap, self._lap = max(now - self._lap, 1e-9), now
         settings, step = self.settings, self.step
-        counts = {name: output.pop(name) for name in ("examples", "tokens", "slots")}
+        sums = ("examples", "tokens", "slots", "waited_seconds")
+        examples, tokens, slots, waited = (output.pop(name) for name in sums)
         output |= {
             "learning_rate": float(self._schedule(step - 1)),
-            "examples_per_second": counts["examples"] / lap,
-            "tokens_per_second": counts["tokens"] / lap,
-            "padding": 1.0 - counts["tokens"] / max(counts["slots"], 1.0),
+            "examples_per_second": examples / lap,
+            "tokens_per_second": tokens / lap,
+            "padding": 1.0 - tokens / max(slots, 1.0),
+            "input_wait": waited / lap,
         }
         if self._flops_of is not None and self._peak_flops:
             flops = self._flops_of(settings.phases[self._phase]) * output["examples_per_second"]

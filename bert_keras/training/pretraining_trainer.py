@@ -9,6 +9,7 @@ from typing import Any
 import orbit
 import tensorflow as tf
 
+from bert_keras.training.input_wait import InputWait
 from bert_keras.training.train_step import StepResult
 
 Batch = Mapping[str, tf.Tensor]
@@ -63,6 +64,9 @@ class _Sums:
 class PretrainingTrainer(orbit.StandardTrainer):
     """Updates of a pretraining model, any number of them inside one TensorFlow loop.
 
+    A loop gives its losses and accuracies, the numbers of examples, tokens and slots, and the
+    seconds waited for batches.
+
     Args:
         task: a `BertPretrainer`, built and compiled in the strategy's scope.
         strategy: the distribution strategy.
@@ -77,6 +81,7 @@ class PretrainingTrainer(orbit.StandardTrainer):
         self.task = task
         self.strategy = strategy
         self.accumulate = accumulate
+        self._input_wait = InputWait()
         with strategy.scope():
             self._sums = _Sums(loss_names(task))
             self.position = _replicated([0, 0, 0])
@@ -86,9 +91,10 @@ class PretrainingTrainer(orbit.StandardTrainer):
 
     def train_loop_begin(self) -> None:
         self._sums.reset()
+        self._input_wait.reset()
 
     def train_step(self, iterator: Any) -> None:
-        self.strategy.run(self._replica_step, args=(next(iterator),))
+        self.strategy.run(self._replica_step, args=(self._input_wait.next(iterator),))
 
     def _replica_step(self, features: Batch) -> None:
         update = tf.cast(self.task.optimizer.iterations, tf.int32) + 1
@@ -116,7 +122,7 @@ class PretrainingTrainer(orbit.StandardTrainer):
                 f"{_place(first)} to before {_place(last)}; the last checkpoint is from before "
                 "it. A lower learning rate, a longer warm-up or float32 may help"
             )
-        return self._sums.read()
+        return self._sums.read() | {"waited_seconds": self._input_wait.seconds}
 
 
 def _place(position: list[int]) -> str:

@@ -44,6 +44,7 @@ def progress_line(
     parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
     parts.append(f"{row['examples_per_second']:,.1f} examples/s")
     parts.append(f"padding {row['padding']:.1%}")
+    parts.append(f"input wait {row['input_wait']:.1%}")
     if "flop_utilisation" in row:
         parts.append(f"MFU {row['flop_utilisation']:.0%}")
     left = seconds_left(total_steps, rows)

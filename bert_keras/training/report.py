@@ -22,6 +22,7 @@ _PANELS = (
     ("Next sentence: accuracy", {"nsp_accuracy": "training", "eval_nsp_accuracy": "held out"}),
     ("Learning rate", {"learning_rate": "learning rate"}),
     ("Tokens per second", {"tokens_per_second": "training"}),
+    ("Share of the time spent waiting for input", {"input_wait": "training"}),
 )
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def _run(folder, strategy=None, say=None, data=None, dropout=0.1, **settings):
 
 def _outcome(run):
     """Weights and the log, but for times."""
-    timed = {"seconds", "examples_per_second", "tokens_per_second"}
+    timed = {"seconds", "examples_per_second", "tokens_per_second", "input_wait"}
     rows = [{k: v for k, v in row.items() if k not in timed} for row in run.log.rows]
     return [value.tobytes() for value in small.weights(run.task)], rows
 
@@ -210,6 +211,33 @@ def test_two_replicas_train_as_one_device(two_replicas, tmp_path):
         assert a["step"] == b["step"]
         name = "loss" if "loss" in a else "eval_loss"
         assert a[name] == pytest.approx(b[name], abs=1e-5)
+
+
+def test_a_slow_source_shows(unbroken, tmp_path):
+    def slow(phase, position, rows):
+        def late(element):
+            (element["next_position"],) = tf.numpy_function(
+                _late, [element["next_position"]], [tf.int32]
+            )
+            element["next_position"].set_shape([3])
+            return element
+
+        return _dataset(phase, position, rows).map(late)
+
+    lines = []
+    run = _run(tmp_path, say=lines.append, data=Data(slow), phases=(Phase(6, 16, 8),))
+    run.run()
+    shares = [row["input_wait"] for row in run.log.rows]
+    # The first loop also compiles the step.
+    assert all(0.0 < share <= 1.0 for share in shares) and shares[-1] > 0.6
+    assert f"input wait {shares[-1]:.1%}" in lines[-1]
+    quick = [row["input_wait"] for row in unbroken.log.rows if "input_wait" in row]
+    assert len(quick) == 10 and min(quick) < 0.4
+
+
+def _late(value):
+    time.sleep(0.2)
+    return [value]
 
 
 def test_events_and_a_report_are_left(unbroken):

@@ -17,6 +17,7 @@ _ROW = {
     "tokens_per_second": 5432.1,
     "examples_per_second": 42.44,
     "padding": 0.034,
+    "input_wait": 0.0712,
 }
 
 
@@ -45,6 +46,7 @@ def test_the_line_has_every_number():
         "5,432 tokens/s",
         "42.4 examples/s",
         "padding 3.4%",
+        "input wait 7.1%",
         "MFU 61%",
         "left 0:12:30",
     ):
