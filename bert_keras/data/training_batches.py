@@ -16,7 +16,7 @@ from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.packed_batches import best_row_length, packed_batch
 
 # Batches of the first epoch that the length of packed rows is chosen by.
-_SAMPLE = 20
+_SAMPLE = 50
 _FEATURES = ("token_ids", "segment_ids", "padding_mask")
 # Batches made ahead of the device.
 _AHEAD = 4
