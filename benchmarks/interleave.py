@@ -99,6 +99,7 @@ class _Contestant:
             "side": side.name,
             "family": side.family,
             "options": dict(side.options),
+            "exact": side.exact,
         }
         self._process = setting.start(side.family, log, match.threads)
         self._side = side

@@ -19,6 +19,7 @@ class Side:
         family: a key of `families.FAMILIES`: what it needs, and what `--python` names.
         target: "module:Class" below `benchmarks.sides`, a `protocol.Side`.
         options: what this side alone is told, added to the match's work.
+        exact: False for a side whose model is another one, which need not agree with ours.
         missing: what the command line lacks for it, "" where nothing is.
         usual: False for settings that were found slower; they run with `--variants` only.
     """
@@ -28,6 +29,7 @@ class Side:
     target: str
     options: Work = dataclasses.field(default_factory=dict)
     usual: bool = True
+    exact: bool = True
     missing: str = ""
 
 

@@ -34,6 +34,8 @@ def _agreement(row: Result) -> str:
         text = f"{value:.2%} of labels equal"
     else:
         text = f"values within {value:.1g}"
+    if not row["exact"]:
+        return f"; another model: {text}"
     return f"; {'agrees' if found['agrees'] else 'DISAGREES'} with ours: {text}"
 
 

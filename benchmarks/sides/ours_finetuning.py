@@ -12,19 +12,16 @@ import benchmarks.sides.tensorflow_threads  # noqa: F401, isort: skip
 import bert_keras as bk
 from benchmarks.sides.protocol import Side
 from benchmarks.sides.sentences import for_training
-from bert_keras.training.fine_tuning import (
-    FineTuner,
-    FineTuningSettings,
-    LabelledExamples,
-    Progress,
-)
+from bert_keras.data.training_batches import LabelledExamples
+from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings, Progress
 from bert_keras.training.strategies import make_strategy
 
 
 class Finetuning(Side):
-    """The loop of the command itself, so its batching too; without checkpoints and evaluation."""
+    """The loop of the command itself, without checkpoints and evaluation.
 
-    settings = "mixed_bfloat16, the loop and the batches of `bert-keras finetune`"
+    `batching` holds those settings of FineTuningSettings that choose the batches.
+    """
 
     def __init__(self, work: Mapping[str, Any]) -> None:
         super().__init__(work)
@@ -36,11 +33,16 @@ class Finetuning(Side):
         texts, labels = for_training(work)
         examples = LabelledExamples(task.encode(texts), labels)
         self._logits = task.raw_outputs(task.encode(texts[:32]))
-        # Many epochs, for a learning rate that does not end.
-        settings = FineTuningSettings(epochs=10_000, batch_size=work["batch"], learning_rate=1e-5)
+        settings = FineTuningSettings(epochs=20, learning_rate=1e-5, **work["batching"])
         self._folder = tempfile.TemporaryDirectory()
         folder = pathlib.Path(self._folder.name)
         self._tuner = FineTuner(task, examples, None, folder, settings, strategy, lambda _: None)
+        updates = self._tuner.batches.steps(0)
+        chosen = ", ".join(f"{name}={value}" for name, value in work["batching"].items())
+        self.settings = (
+            f"mixed_bfloat16, the loop of `bert-keras finetune`, {chosen}: "
+            f"{len(texts) / updates:.1f} examples an update"
+        )
 
     def evidence(self) -> list[float]:
         return self._logits.ravel().tolist()

@@ -18,8 +18,18 @@ def _side(name: str, family: str, usual: bool = True, **options: object) -> Side
     return Side(name, family, f"{family}_finetuning:Finetuning", options, usual)
 
 
+# What the first, with which the others are compared, makes batches by.
+_BATCHING = {"batching": "padded", "batch_size": 32}
+
 _SIDES = (
-    _side("ours", "ours"),
+    _side("ours", "ours", batching=_BATCHING),
+    _side("ours, packed", "ours", usual=False, batching={"batching": "packed", "batch_size": 32}),
+    _side(
+        "ours, token budget",
+        "ours",
+        usual=False,
+        batching={"batching": "padded", "batch_size": None, "batch_tokens": 480},
+    ),
     _side("PyTorch", "pytorch"),
     _side("PyTorch, torch.compile", "pytorch", usual=False, compile=True),
     _side("KerasHub", "kerashub", fewer=256),

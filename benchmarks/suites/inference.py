@@ -15,7 +15,9 @@ _WORK = {
 
 
 def _side(name: str, family: str, usual: bool = True, **options: object) -> Side:
-    return Side(name, family, f"{family}_inference:Inference", options, usual)
+    # Quantized weights are another model; all others differ by rounding alone.
+    exact = options.get("precision") != "int8"
+    return Side(name, family, f"{family}_inference:Inference", options, usual, exact)
 
 
 _SIDES = (
@@ -39,7 +41,6 @@ MINILM = Preparation(
 
 
 def _matches(options: Options) -> tuple[Match, ...]:
-    # int8 is another model; the others differ by rounding alone.
     return (
         Match(
             "sst2",
