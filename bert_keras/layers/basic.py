@@ -72,3 +72,7 @@ class LayerNorm(BertLayer):
 
     def call(self, x: Tensor) -> Tensor:
         return kernels.layer_norm(x, self.gamma, self.beta, self.epsilon)
+
+    def add(self, x: Tensor, residual: Tensor, rate: float, seed: Tensor | None) -> Tensor:
+        """The normalised sum of `residual` and of `x` after dropout."""
+        return kernels.add_norm(x, residual, self.gamma, self.beta, self.epsilon, rate, seed)

@@ -25,6 +25,19 @@ _TANH_CUBIC = 3.0 * 0.044715 * _TANH_SCALE
 if ON_TENSORFLOW:
     import tensorflow as tf
 
+    from bert_keras.layers import fused
+
+# Below so many elements the call of a compiled function costs more than it saves.
+_SMALLEST_COMPILED = 2**16
+
+
+def _compiles(x: Tensor) -> bool:
+    """Whether a training step leaves its work on `x` to `fused`: in a graph, of known shape."""
+    if not ON_TENSORFLOW or tf.executing_eagerly():
+        return False
+    elements = x.shape.num_elements()
+    return elements is not None and elements >= _SMALLEST_COMPILED
+
 
 def activate(x: Tensor, activation: str | None, training: bool = False) -> Tensor:
     """gelu (exact), gelu_tanh, relu, silu, tanh, or nothing, element by element.
@@ -38,6 +51,8 @@ def activate(x: Tensor, activation: str | None, training: bool = False) -> Tenso
         if not ON_TENSORFLOW:
             return ops.gelu(x, approximate=approximate)
         if training:
+            if _compiles(x):
+                return fused.gelu(x, approximate)
             return _gelu_with_slope(x, approximate)
         return tf.nn.gelu(x, approximate=approximate)
     return getattr(ops, activation)(x)
@@ -122,13 +137,56 @@ def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> Tensor
     return ops.cast(centred * scale + ops.cast(beta, "float32"), x.dtype)
 
 
-def attention_probabilities(scores: Tensor, scale: float, bias: Tensor) -> Tensor:
-    """Softmax over the last axis of `scores * scale + bias`, in float32, in the scores' dtype.
+def add_norm(
+    x: Tensor,
+    residual: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    epsilon: float,
+    rate: float,
+    seed: Tensor | None,
+) -> Tensor:
+    """`layer_norm(dropout(x) + residual)`."""
+    if seed is not None and _compiles(x):
+        return fused.add_norm(x, residual, gamma, beta, epsilon, rate, seed)
+    return layer_norm(dropout(x, rate, seed) + residual, gamma, beta, epsilon)
 
-    Shapes: scores `[batch, heads, from, to]`, bias broadcast to it.
+
+def attention_probabilities(
+    scores: Tensor, scale: float, bias: Tensor, rate: float, seed: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Softmax over the last axis of `scores * scale + bias`, and the same after dropout.
+
+    Computed in float32, returned in the scores' dtype. Shapes: scores
+    `[batch, heads, from, to]`, bias broadcast to it.
     """
+    if seed is not None and _compiles(scores):
+        return fused.attention_probabilities(scores, bias, scale, rate, seed)
     wide = ops.cast(scores, "float32") * scale + bias
-    return ops.cast(ops.softmax(wide, axis=-1), scores.dtype)
+    probabilities = ops.cast(ops.softmax(wide, axis=-1), scores.dtype)
+    return probabilities, dropout(probabilities, rate, seed)
+
+
+def real_places(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Which places of a grid hold tokens, and which of these each place is.
+
+    Args:
+        mask: int `[batch, length]`, 1 for tokens and 0 for padding. The first place of a row
+            always counts as a token. TensorFlow only: the number of tokens is not static.
+
+    Returns:
+        int32 `[tokens]`, the places in `[batch * length]`; int32 `[batch * length]`, for each
+        place the number of its token, or of another one where it is padding.
+    """
+    kept = tf.concat([tf.ones_like(mask[:, :1]), mask[:, 1:]], axis=1)
+    flat = tf.reshape(tf.cast(kept > 0, tf.int32), [-1])
+    places = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
+    return places, tf.cumsum(flat) - 1
+
+
+def is_static(x: Tensor) -> bool:
+    """Whether all sizes of `x` are known, as they are outside graphs and on TPU."""
+    return not ON_TENSORFLOW or x.shape.is_fully_defined()
 
 
 def gather_rows(table: Tensor, indices: Tensor) -> Tensor:
@@ -139,6 +197,20 @@ def gather_rows(table: Tensor, indices: Tensor) -> Tensor:
     if ON_TENSORFLOW:
         return tf.gather(table, indices)
     return ops.take(table, indices, axis=0)
+
+
+def permute_rows(table: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+    """`gather_rows(table, order)` of a permutation, whose gradient is a gathering again.
+
+    TensorFlow's own gradient adds rows to where they came from, one after the other. TensorFlow
+    only.
+    """
+
+    @tf.custom_gradient
+    def permute(table: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        return tf.gather(table, order), lambda upstream: tf.gather(upstream, inverse)
+
+    return permute(table)
 
 
 def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from bert_keras.config import BertConfig
 from bert_keras.layers import kernels
 from bert_keras.layers.basic import BertLayer, LayerNorm, Linear, truncated_normal
 from bert_keras.layers.kernels import Tensor
+from bert_keras.layers.token_grid import TokenGrid
 
 
 class SelfAttention(BertLayer):
@@ -20,9 +21,9 @@ class SelfAttention(BertLayer):
     columns are the three in this order.
 
     Call arguments:
-        rows: `[batch * length, hidden]`.
+        rows: `[tokens, hidden]`.
         bias: float32 `[batch, 1, 1 or length, length]`, added to the scaled scores.
-        batch, length: the two sizes, static where they are known.
+        grid: how the rows stand in `[batch, length]`.
         seed: int32 `[2]` for dropout, or None.
 
     Returns the new rows and the attention probabilities `[batch, heads, length, length]`.
@@ -94,27 +95,22 @@ class SelfAttention(BertLayer):
         self,
         rows: Tensor,
         bias: Tensor,
-        batch: Tensor | int,
-        length: Tensor | int,
+        grid: TokenGrid,
         seed: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         config = self.config
         heads, size = config.num_attention_heads, config.head_size
         training = seed is not None
         projected = self._project(rows, training)
-        split = ops.reshape(projected, (batch, length, 3, heads, size))
-        # three times [batch, heads, length, size]
-        query, key, value = ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), 3)
+        query, key, value = grid.to_heads(projected, 3, heads)
         scores = ops.matmul(query, ops.swapaxes(key, 2, 3))
-        probabilities = kernels.attention_probabilities(scores, 1.0 / math.sqrt(size), bias)
         attention_seed = None if seed is None else kernels.fold_seed(seed, 0)
-        dropped = kernels.dropout(
-            probabilities, config.attention_probs_dropout_prob, attention_seed
+        probabilities, dropped = kernels.attention_probabilities(
+            scores, 1.0 / math.sqrt(size), bias, config.attention_probs_dropout_prob, attention_seed
         )
-        # [batch, heads, length, size] -> [batch * length, hidden]
-        context = ops.transpose(ops.matmul(dropped, value), (0, 2, 1, 3))
-        context = ops.reshape(context, (-1, config.hidden_size))
+        context = grid.to_rows(ops.matmul(dropped, value))
         output_seed = None if seed is None else kernels.fold_seed(seed, 1)
         output = self.output_dense(context, training=training)
-        output = kernels.dropout(output, config.hidden_dropout_prob, output_seed)
-        return self.layer_norm(output + rows), probabilities
+        return self.layer_norm.add(
+            output, rows, config.hidden_dropout_prob, output_seed
+        ), probabilities

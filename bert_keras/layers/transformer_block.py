@@ -9,6 +9,7 @@ from bert_keras.layers import kernels
 from bert_keras.layers.basic import BertLayer, LayerNorm, Linear
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.self_attention import SelfAttention
+from bert_keras.layers.token_grid import TokenGrid
 
 
 class TransformerBlock(BertLayer):
@@ -38,16 +39,13 @@ class TransformerBlock(BertLayer):
         self,
         rows: Tensor,
         bias: Tensor,
-        batch: Tensor | int,
-        length: Tensor | int,
+        grid: TokenGrid,
         seed: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        attended, probabilities = self.self_attention(
-            rows, bias, batch=batch, length=length, seed=seed
-        )
+        attended, probabilities = self.self_attention(rows, bias, grid=grid, seed=seed)
         training = seed is not None
         expanded = self.intermediate(attended, training=training)
         output = self.output_dense(expanded, training=training)
         output_seed = None if seed is None else kernels.fold_seed(seed, 2)
-        output = kernels.dropout(output, self.config.hidden_dropout_prob, output_seed)
-        return self.layer_norm(output + attended), probabilities
+        rate = self.config.hidden_dropout_prob
+        return self.layer_norm.add(output, attended, rate, output_seed), probabilities

@@ -15,6 +15,7 @@ from bert_keras.layers.basic import named_weights
 from bert_keras.layers.embeddings import BertEmbeddings
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.pooler import Pooler
+from bert_keras.layers.token_grid import TokenGrid
 from bert_keras.layers.transformer_block import TransformerBlock
 
 # What google-research/bert adds to the scores of positions that must not be seen.
@@ -167,21 +168,26 @@ class BertEncoder(keras.Model):
         bias = attention_bias(padding_mask, features.get("sequence_ids"))
         seed = self._dropout_seed(features) if training else None
 
+        # Where shapes are left open, as in predictions and in servables, the rows are the real
+        # tokens alone; where they are fixed (and for a gradient, which gathering would slow
+        # down) they are all places.
+        open_shape = not training and not kernels.is_static(token_ids)
+        grid = TokenGrid(batch, length, training, padding_mask if open_shape else None)
         rows = self.embeddings(token_ids, segment_ids, features.get("position_ids"), seed)
+        rows = grid.pack(rows)
         hidden_states, attentions = [rows], []
         for index, block in enumerate(self.blocks):
             block_seed = None if seed is None else kernels.fold_seed(seed, index + 1)
-            rows, probabilities = self._run_block(block, rows, bias, batch, length, block_seed)
+            rows, probabilities = self._run_block(block, rows, bias, grid, block_seed)
             hidden_states.append(rows)
             attentions.append(probabilities)
 
-        shape = (batch, length, self.config.hidden_size)
-        sequence = ops.reshape(rows, shape)
+        sequence = grid.unpack(rows)
         outputs: dict[str, Any] = {"sequence_output": sequence}
         if self.pooler is not None:
             outputs["pooled_output"] = self._pool(self.pooler, sequence, features)
         if output_hidden_states:
-            outputs["hidden_states"] = [ops.reshape(state, shape) for state in hidden_states]
+            outputs["hidden_states"] = [grid.unpack(state) for state in hidden_states]
         if output_attentions:
             outputs["attentions"] = attentions
         return outputs
@@ -195,15 +201,14 @@ class BertEncoder(keras.Model):
         block: TransformerBlock,
         rows: Tensor,
         bias: Tensor,
-        batch: Tensor | int,
-        length: Tensor | int,
+        grid: TokenGrid,
         seed: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         if not (self.gradient_checkpointing and seed is not None):
-            return block(rows, bias, batch=batch, length=length, seed=seed)
+            return block(rows, bias, grid=grid, seed=seed)
 
         def layer(rows: Tensor, bias: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-            return block(rows, bias, batch=batch, length=length, seed=seed)
+            return block(rows, bias, grid=grid, seed=seed)
 
         return kernels.recompute(layer)(rows, bias, seed)
 

@@ -64,12 +64,15 @@ def test_layer_norm_epsilon_matters_on_tiny_variance():
 def test_softmax_in_float32_under_bfloat16_and_finite_when_all_is_masked():
     scores = tf.cast(RANDOM.normal(size=(2, 1, 3, 4)), tf.bfloat16)
     bias = tf.constant([0.0, 0, 0, -10000])[None, None, None]
-    got = tf.cast(kernels.attention_probabilities(scores, 0.5, bias), tf.float32).numpy()
+    found, undropped = kernels.attention_probabilities(scores, 0.5, bias, 0.1, None)
+    assert undropped is found
+    got = tf.cast(found, tf.float32).numpy()
     wide = tf.cast(scores, tf.float64).numpy()[..., :3] * 0.5
     expected = np.exp(wide) / np.exp(wide).sum(-1, keepdims=True)
     np.testing.assert_allclose(got[..., :3], expected, rtol=4e-3)
     assert np.all(got[..., 3] == 0)
-    everything = kernels.attention_probabilities(scores, 0.5, tf.fill([1, 1, 1, 4], -10000.0))
+    masked = tf.fill([1, 1, 1, 4], -10000.0)
+    everything, _ = kernels.attention_probabilities(scores, 0.5, masked, 0.1, None)
     np.testing.assert_allclose(tf.reduce_sum(tf.cast(everything, tf.float32), -1), 1, atol=2e-2)
 
 
@@ -101,3 +104,18 @@ def test_no_seed_or_no_rate_means_no_dropout():
 def test_gather_refuses_indices_outside_the_table():
     with pytest.raises(tf.errors.InvalidArgumentError):
         kernels.gather_rows(tf.ones([3, 2]), tf.constant([3]))
+
+
+def test_a_training_step_is_compiled_where_its_shapes_are_known(monkeypatch):
+    monkeypatch.setattr(kernels, "_SMALLEST_COMPILED", 1)
+    calls = []
+    monkeypatch.setattr(kernels.fused, "gelu", lambda x, approximate: calls.append(x.shape) or x)
+    function = tf.function(lambda x: kernels.activate(x, "gelu", training=True))
+    function.get_concrete_function(tf.TensorSpec([3, 4]))
+    assert calls == [(3, 4)]
+    function.get_concrete_function(tf.TensorSpec([None, 4]))
+    kernels.activate(tf.ones([3, 4]), "gelu", training=True)
+    monkeypatch.setattr(kernels, "_SMALLEST_COMPILED", 13)
+    function.get_concrete_function(tf.TensorSpec([3, 4], name="again"))
+    tf.function(lambda x: kernels.activate(x, "gelu")).get_concrete_function(tf.TensorSpec([3, 4]))
+    assert calls == [(3, 4)]

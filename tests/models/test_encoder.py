@@ -276,3 +276,39 @@ class TestLora:
             encoder.enable_lora(2)
         with pytest.raises(ValueError, match="must be positive, received 0"):
             _encoder().enable_lora(0)
+
+
+def test_where_the_shape_is_open_padding_costs_no_row_and_changes_no_token():
+    encoder = BertEncoder(BertConfig.named("tiny", vocab_size=10))
+    ids = np.array([[5, 6, 7, 0, 0, 0], [8, 9, 4, 3, 2, 1], [2, 0, 0, 0, 0, 0]], np.int32)
+    fixed = encoder({"token_ids": ids}, output_hidden_states=True)
+    rows = []
+
+    def call(ids):
+        output = encoder({"token_ids": ids}, output_hidden_states=True)
+        return output["sequence_output"], output["pooled_output"], output["hidden_states"]
+
+    original = BertEncoder._run_block
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            BertEncoder,
+            "_run_block",
+            lambda self, block, x, *rest: (
+                rows.append(tf.shape(x)[0]) or original(self, block, x, *rest)
+            ),
+        )
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+        def counted(ids):
+            rows.clear()
+            return *call(ids), rows[0]
+
+        sequence, pooled, hidden, count = counted(ids)
+    assert count == 10
+    real = ids != 0
+    np.testing.assert_allclose(pooled, fixed["pooled_output"], atol=2e-6)
+    for got, expected in zip(
+        [sequence, *hidden], [fixed["sequence_output"], *fixed["hidden_states"]], strict=True
+    ):
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got.numpy()[real], expected.numpy()[real], atol=2e-6)

@@ -1,0 +1,186 @@
+"""Element-wise work of a training step, compiled with XLA: one pass where TensorFlow makes ten.
+
+What stands between two matrix products is limited by memory, and TensorFlow's own operations
+read and write it once each. XLA fuses them, and compiles again for every new shape, so
+`kernels` calls these functions where shapes are known. TensorFlow only.
+
+Each function has a gradient written out. Statistics, exponentials and sums are computed in
+float32; what is kept for the gradient has the dtype of the input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = Any
+
+# tanh's argument in the approximate GELU is x * (scale + 0.044715 * scale * x^2); its slope is
+# scale + cubic * x^2.
+_TANH_SCALE = math.sqrt(2.0 / math.pi)
+_TANH_CUBIC = 3.0 * 0.044715 * _TANH_SCALE
+
+
+def _xor_shift(words: Tensor, bits: int) -> Tensor:
+    return tf.bitwise.bitwise_xor(
+        words, tf.bitwise.right_shift(words, tf.constant(bits, tf.uint32))
+    )
+
+
+def _mix(words: Tensor, key: Tensor | int = 0) -> Tensor:
+    """A hash of 32-bit words; the constants are Wellons's, found by search (lowbias32)."""
+    words = _xor_shift(_xor_shift(words, 16) * tf.constant(0x7FEB352D, tf.uint32), 15)
+    words = tf.bitwise.bitwise_xor(words, tf.cast(key, tf.uint32))
+    return _xor_shift(words * tf.constant(0x846CA68B, tf.uint32), 16)
+
+
+def _keep(shape: list[int], rate: float, seed: Tensor) -> Tensor:
+    """Booleans of a shape, each True with probability `1 - rate`: a hash of (seed, place).
+
+    Philox takes four times as long: more than all that this is fused with.
+    """
+    first, second = tf.unstack(tf.bitcast(seed, tf.uint32))
+    # Seeds that differ in one bit become keys that have nothing in common.
+    start = _mix(first + _mix(second + tf.constant(1, tf.uint32)))
+    key = _mix(start, second)
+    places = tf.bitcast(tf.range(math.prod(shape), dtype=tf.int32), tf.uint32)
+    words = _mix(places * tf.constant(0x9E3779B9, tf.uint32) + start, key)
+    return tf.reshape(words >= tf.constant(round(rate * 2**32), tf.uint32), shape)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return tf.cast(x, tf.float32)
+
+
+@tf.function(jit_compile=True)
+def _gelu(x: Tensor, approximate: bool) -> tuple[Tensor, Tensor]:
+    wide = _wide(x)
+    square = wide * wide
+    if approximate:
+        inner = tf.tanh(wide * (_TANH_SCALE + _TANH_SCALE * 0.044715 * square))
+        share = 0.5 + 0.5 * inner
+        density = (0.5 - 0.5 * inner * inner) * (_TANH_SCALE + _TANH_CUBIC * square)
+    else:
+        share = 0.5 + 0.5 * tf.math.erf(wide * math.sqrt(0.5))
+        density = tf.exp(-0.5 * square) * (1.0 / math.sqrt(2.0 * math.pi))
+    return tf.cast(wide * share, x.dtype), tf.cast(share + wide * density, x.dtype)
+
+
+def gelu(x: Tensor, approximate: bool) -> Tensor:
+    """GELU whose slope is computed beside the value, so that the gradient is one product."""
+
+    @tf.custom_gradient
+    def function(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        value, slope = _gelu(x, approximate)
+        return value, lambda upstream: upstream * slope
+
+    return function(x)
+
+
+@tf.function(jit_compile=True)
+def _add_norm(
+    x: Tensor,
+    residual: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    seed: Tensor,
+    epsilon: float,
+    rate: float,
+) -> tuple[Tensor, ...]:
+    keep = _keep(x.shape.as_list(), rate, seed)
+    total = tf.where(keep, _wide(x) * (1.0 / (1.0 - rate)), 0.0) + _wide(residual)
+    total = tf.cast(total, x.dtype)
+    wide = _wide(total)
+    mean = tf.reduce_mean(wide, axis=-1, keepdims=True)
+    centred = wide - mean
+    variance = tf.reduce_mean(centred * centred, axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(variance + epsilon)
+    normed = tf.cast(centred * scale * gamma + beta, x.dtype)
+    return normed, total, mean, scale, keep
+
+
+@tf.function(jit_compile=True)
+def _add_norm_gradient(
+    upstream: Tensor,
+    total: Tensor,
+    mean: Tensor,
+    scale: Tensor,
+    keep: Tensor,
+    gamma: Tensor,
+    rate: float,
+) -> tuple[Tensor, ...]:
+    wide = _wide(upstream)
+    unit = (_wide(total) - mean) * scale
+    of_unit = wide * gamma
+    shift = tf.reduce_mean(of_unit, axis=-1, keepdims=True)
+    tilt = tf.reduce_mean(of_unit * unit, axis=-1, keepdims=True)
+    of_total = (of_unit - shift - unit * tilt) * scale
+    of_x = tf.where(keep, of_total * (1.0 / (1.0 - rate)), 0.0)
+    of_gamma, of_beta = tf.reduce_sum(wide * unit, axis=0), tf.reduce_sum(wide, axis=0)
+    return tf.cast(of_x, total.dtype), tf.cast(of_total, total.dtype), of_gamma, of_beta
+
+
+def add_norm(
+    x: Tensor,
+    residual: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    epsilon: float,
+    rate: float,
+    seed: Tensor,
+) -> Tensor:
+    """`layer_norm(dropout(x) + residual)`, shapes `[rows, width]`."""
+
+    @tf.custom_gradient
+    def function(
+        x: Tensor, residual: Tensor, gamma: Tensor, beta: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
+        normed, *kept = _add_norm(x, residual, gamma, beta, seed, epsilon, rate)
+        return normed, lambda upstream: _add_norm_gradient(upstream, *kept, gamma, rate)
+
+    return function(x, residual, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+
+
+@tf.function(jit_compile=True)
+def _attention(
+    scores: Tensor, bias: Tensor, seed: Tensor, scale: float, rate: float
+) -> tuple[Tensor, Tensor]:
+    probabilities = tf.nn.softmax(_wide(scores) * scale + bias, axis=-1)
+    keep = _keep(scores.shape.as_list(), rate, seed)
+    dropped = tf.where(keep, probabilities * (1.0 / (1.0 - rate)), 0.0)
+    return tf.cast(probabilities, scores.dtype), tf.cast(dropped, scores.dtype)
+
+
+@tf.function(jit_compile=True)
+def _attention_gradient(
+    upstream: Tensor, probabilities: Tensor, dropped: Tensor, scale: float, rate: float
+) -> Tensor:
+    wide = _wide(probabilities)
+    # Where the probability itself is 0, so is the gradient, dropped or not.
+    of_wide = tf.where(dropped > 0, _wide(upstream) * (1.0 / (1.0 - rate)), 0.0)
+    mean = tf.reduce_sum(of_wide * wide, axis=-1, keepdims=True)
+    return tf.cast(scale * wide * (of_wide - mean), upstream.dtype)
+
+
+def attention_probabilities(
+    scores: Tensor, bias: Tensor, scale: float, rate: float, seed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Softmax of `scores * scale + bias` over the last axis, and the same after dropout.
+
+    Shapes: scores `[batch, heads, from, to]`, bias broadcast to it. The first result has no
+    gradient.
+    """
+
+    @tf.custom_gradient
+    def function(scores: Tensor) -> tuple[Any, Callable[..., Tensor]]:
+        probabilities, dropped = _attention(scores, bias, seed, scale, rate)
+
+        def gradient(_: Tensor, upstream: Tensor) -> Tensor:
+            return _attention_gradient(upstream, probabilities, dropped, scale, rate)
+
+        return (probabilities, dropped), gradient
+
+    return function(scores)
