@@ -1,19 +1,28 @@
-"""The `keras.ops` forms of the kernels, on the JAX backend, against TensorFlow's."""
+"""The JAX backend against TensorFlow: the encoder's numbers, and updates of pretraining."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bert_keras.config import BertConfig
+from bert_keras.layers.basic import named_weights
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.optimization import AdamW
+from tests import small_pretraining
 
-_OTHER = """
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="jax is not installed"
+)
+
+_ENCODER = """
 import sys
 import keras, numpy as np
 from bert_keras.config import BertConfig
@@ -38,6 +47,30 @@ for act in ("gelu", "gelu_new", "silu"):
 print("same numbers")
 """
 
+_UPDATES = """
+import sys
+import keras, numpy as np
+from bert_keras.config import BertConfig
+from bert_keras.layers.basic import named_weights
+from bert_keras.models.encoder import BertEncoder
+from bert_keras.models.pretrainer import PretrainingNetwork
+from bert_keras.optimization import AdamW
+
+stored = np.load(sys.argv[1])
+network = PretrainingNetwork(BertEncoder(BertConfig.from_dict(CONFIG)))
+for path, weight in named_weights(network).items():
+    weight.assign(stored["before/" + path])
+network.compile(optimizer=AdamW(3e-4, weight_decay=0.5))
+for step, expected in enumerate(stored["losses"]):
+    names = [name for name in stored if name.startswith(f"{step}/")]
+    features = {name.split("/")[1]: stored[name] for name in names}
+    np.testing.assert_allclose(network.train_on_batch(features), expected, atol=1e-5)
+for path, weight in named_weights(network).items():
+    np.testing.assert_allclose(weight, stored["after/" + path], atol=1e-5, err_msg=path)
+assert keras.backend.backend() == "jax" and "tensorflow" not in sys.modules
+print("same numbers")
+"""
+
 CONFIG = {
     "vocab_size": 50,
     "hidden_size": 32,
@@ -48,9 +81,19 @@ CONFIG = {
 }
 
 
-def test_the_jax_backend_gives_the_same_numbers(tmp_path):
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("jax is not installed")
+def _on_jax(script: str, config: dict, stored: dict, folder: pathlib.Path) -> None:
+    """Runs a script with arrays to compare with."""
+    np.savez(folder / "stored.npz", **stored)
+    result = subprocess.run(
+        [sys.executable, "-c", f"CONFIG = {config!r}\n{script}", str(folder / "stored.npz")],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.strip().endswith("same numbers"), result.stderr[-2000:]
+
+
+def test_the_encoder_gives_the_same_numbers(tmp_path):
     random = np.random.default_rng(0)
     plain = {
         "token_ids": random.integers(1, 50, (2, 6)).astype(np.int32),
@@ -73,11 +116,30 @@ def test_the_jax_backend_gives_the_same_numbers(tmp_path):
             weight.assign(weights.setdefault(path, value))
         stored[f"{activation}/plain"] = encoder(plain)["pooled_output"].numpy()
         stored[f"{activation}/packed"] = encoder(packed)["pooled_output"].numpy()
-    np.savez(tmp_path / "stored.npz", **stored, **weights)
-    result = subprocess.run(
-        [sys.executable, "-c", f"CONFIG = {CONFIG!r}\n{_OTHER}", str(tmp_path / "stored.npz")],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
-    assert result.stdout.strip() == "same numbers", result.stderr[-2000:]
+    _on_jax(_ENCODER, CONFIG, {**stored, **weights}, tmp_path)
+
+
+def test_updates_of_pretraining_give_the_same_weights(tmp_path):
+    task = small_pretraining.pretrainer(dropout=0.0, initializer_range=0.2)
+    task.compile(optimizer=AdamW(3e-4, weight_decay=0.5))
+
+    @tf.function
+    def update(features):
+        return tf.add_n([term.mean() for term in task.update(features).terms.values()])
+
+    def weights() -> dict[str, np.ndarray]:
+        return {path: weight.numpy() for path, weight in named_weights(task.network).items()}
+
+    before, stored, losses = weights(), {}, []
+    for step in range(3):
+        features = small_pretraining.features(6, seed=step)
+        # Uneven weights, and an example that does not count.
+        features["mask_weights"][2] *= 0.25
+        features["next_sentence_weights"][1] = 0.0
+        stored |= {f"{step}/{name}": value for name, value in features.items()}
+        losses.append(update({name: tf.constant(value) for name, value in features.items()}))
+    after = weights()
+    assert all(np.abs(after[path] - before[path]).max() > 3e-4 for path in before)
+    stored |= {f"before/{path}": value for path, value in before.items()}
+    stored |= {f"after/{path}": value for path, value in after.items()}
+    _on_jax(_UPDATES, task.encoder.config.to_dict(), stored | {"losses": losses}, tmp_path)
