@@ -9,6 +9,8 @@ from setuptools import find_packages, setup
 _SERVING = ["tensorflow-serving-api~=2.20.0", "grpcio"]
 _BEAM = ["apache-beam>=2.77,<3"]
 _CHINESE = ["jieba"]
+# For a GPU: pip install "jax[cuda12]~=0.7.2".
+_JAX = ["jax~=0.7.2"]
 
 setup(
     name="bert-keras",
@@ -45,7 +47,8 @@ setup(
         "serving": _SERVING,
         "beam": _BEAM,
         "chinese": _CHINESE,
-        "test": [*_SERVING, *_BEAM, *_CHINESE, "hypothesis", "mypy", "pytest", "ruff"],
+        "jax": _JAX,
+        "test": [*_SERVING, *_BEAM, *_CHINESE, *_JAX, "hypothesis", "mypy", "pytest", "ruff"],
         "bench": ["onnx", "onnxruntime", "psutil", "torch==2.13.0", "transformers~=4.57.0"],
     },
     entry_points={"console_scripts": ["bert-keras = bert_keras.cli:main"]},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from bert_keras.config import BertConfig
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Dense bfloat16 and TF32/float32 peaks from the makers' data sheets, FLOPs per second, by a part
 # of the device's name; the longer name comes first.
@@ -75,6 +78,8 @@ def peak_flops(precision: str = "float32", seconds: float = 0.3) -> float:
         precision: "bfloat16" or "float32".
         seconds: how long to measure.
     """
+    import tensorflow as tf
+
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "")
@@ -85,6 +90,8 @@ def peak_flops(precision: str = "float32", seconds: float = 0.3) -> float:
 
 
 def _measured_flops(precision: str, seconds: float) -> float:
+    import tensorflow as tf
+
     random = np.random.default_rng(0)
     left = tf.cast(random.normal(size=(_ROWS, _INNER)), precision)
     right = tf.cast(random.normal(size=(_INNER, _OUTER)), precision)
