@@ -167,6 +167,67 @@ def attention_probabilities(
     return probabilities, dropout(probabilities, rate, seed)
 
 
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    bias: Tensor,
+    rate: float,
+    seed: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Scaled dot-product attention with dropout of its probabilities.
+
+    Args:
+        query, key, value: `[batch, heads, length, size]`.
+        bias: float32 `[batch, 1, 1 or length, length]`, added to the scaled scores.
+
+    Returns the context `[batch, heads, length, size]` and the probabilities before dropout.
+    """
+    scores = ops.matmul(query, ops.swapaxes(key, 2, 3))
+    probabilities, dropped = attention_probabilities(scores, scale, bias, rate, seed)
+    if (seed is None or rate == 0.0) and has_flash_attention(query):
+        # Probabilities that nobody asks for are not computed: XLA drops them.
+        return flash_attention(query, key, value, scale, bias), probabilities
+    return ops.matmul(dropped, value), probabilities
+
+
+def has_flash_attention(query: Tensor) -> bool:
+    """Whether cuDNN's fused attention takes such a query: in 16 bits on a GPU, with JAX."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    length, size = query.shape[2:]
+    return (
+        keras.backend.standardize_dtype(query.dtype) in ("bfloat16", "float16")
+        and length % 2 == 0
+        and size % 8 == 0
+        and jax.default_backend() == "gpu"
+    )
+
+
+def flash_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    bias: Tensor,
+    implementation: str = "cudnn",
+) -> Tensor:
+    """The context of `attend` without dropout; the scores never stand in memory (Dao 2022)."""
+    import jax
+
+    batch, _, length, _ = query.shape
+    context = jax.nn.dot_product_attention(
+        *(ops.swapaxes(x, 1, 2) for x in (query, key, value)),
+        bias=ops.cast(ops.broadcast_to(bias, (batch, 1, length, length)), query.dtype),
+        scale=scale,
+        implementation=implementation,
+    )
+    return ops.swapaxes(context, 1, 2)
+
+
 def real_places(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Which places of a grid hold tokens, and which of these each place is.
 

@@ -103,14 +103,13 @@ class SelfAttention(BertLayer):
         training = seed is not None
         projected = self._project(rows, training)
         query, key, value = grid.to_heads(projected, 3, heads)
-        scores = ops.matmul(query, ops.swapaxes(key, 2, 3))
+        rate = config.attention_probs_dropout_prob
         attention_seed = None if seed is None else kernels.fold_seed(seed, 0)
-        probabilities, dropped = kernels.attention_probabilities(
-            scores, 1.0 / math.sqrt(size), bias, config.attention_probs_dropout_prob, attention_seed
+        context, probabilities = kernels.attend(
+            query, key, value, 1.0 / math.sqrt(size), bias, rate, attention_seed
         )
-        context = grid.to_rows(ops.matmul(dropped, value))
         output_seed = None if seed is None else kernels.fold_seed(seed, 1)
-        output = self.output_dense(context, training=training)
+        output = self.output_dense(grid.to_rows(context), training=training)
         return self.layer_norm.add(
             output, rows, config.hidden_dropout_prob, output_seed
         ), probabilities

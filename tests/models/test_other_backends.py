@@ -23,14 +23,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 _ENCODER = """
-import sys
+import functools, sys
 import keras, numpy as np
 from bert_keras.config import BertConfig
+from bert_keras.layers import kernels
 from bert_keras.models.encoder import BertEncoder
 
 assert keras.backend.backend() == "jax" and "tensorflow" not in sys.modules
 stored = np.load(sys.argv[1])
-for act in ("gelu", "gelu_new", "silu"):
+assert not kernels.has_flash_attention(np.zeros((1, 1, 2, 8)))
+for act, flash in (("gelu", False), ("gelu_new", False), ("silu", False), ("gelu", True)):
+    if flash:
+        # The fused kernel itself needs a GPU; what it is given does not.
+        kernels.has_flash_attention = lambda query: True
+        kernels.flash_attention = functools.partial(kernels.flash_attention, implementation="xla")
     encoder = BertEncoder(BertConfig(**{**CONFIG, "hidden_act": act}))
     for path, weight in encoder.named_weights().items():
         weight.assign(stored[path])
