@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras import checkpoints
+from bert_keras.data.batches import cut_by_tokens
 from bert_keras.data.encoded import EncodedExamples, encode
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
@@ -21,6 +22,9 @@ from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import StepResult, train_step
 
 Batch = Mapping[str, tf.Tensor]
+
+# Fewer tokens do not keep the products busy, more fall out of the processor's caches.
+_PREDICTION_TOKENS = 3072
 
 
 def open_with_tokenizer(
@@ -269,16 +273,21 @@ class BertTask(keras.Model):
             raise ValueError(f"{len(strings)} texts but {len(others)} second texts")
         return encode(self.tokenizer, strings, others, self.max_length)
 
-    def raw_outputs(self, encoded: EncodedExamples, batch_size: int = 64) -> np.ndarray:
+    def raw_outputs(self, encoded: EncodedExamples, batch_size: int | None = None) -> np.ndarray:
         """What `call` returns, float32 `[N, …]`, of tokenized examples in their order.
 
-        Examples of similar length are run together, so little is spent on padding.
+        Examples of similar length are run together, so little is spent on padding: batches of
+        `batch_size` examples, or of about so many tokens as run fastest.
         """
         order = np.argsort(-encoded.lengths, kind="stable")
-        outputs = [
-            np.asarray(self._call_function(encoded.batch(order[start : start + batch_size])))
-            for start in range(0, max(1, len(order)), batch_size)
-        ]
+        limit = len(order) if batch_size is None else batch_size
+        lengths = np.maximum(encoded.lengths[order], 1)
+        budget = _PREDICTION_TOKENS
+        if batch_size is not None:
+            budget = batch_size * int(lengths.max(initial=1))
+        # Of no examples there is a batch too: it gives the outputs' shape.
+        batches = cut_by_tokens(order, lengths, budget, limit) or [order]
+        outputs = [np.asarray(self._call_function(encoded.batch(part))) for part in batches]
         merged = np.concatenate(outputs)
         restored = np.empty_like(merged)
         restored[order] = merged

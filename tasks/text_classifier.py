@@ -284,12 +284,13 @@ class TextClassifier(BertTask):
             distinct = np.unique(as_strings(distinct))
         self.set_labels(distinct.tolist())
 
-    def predict(self, x: Any, batch_size: int = 64, **_: Any) -> list[Classification]:
+    def predict(self, x: Any, batch_size: int | None = None, **_: Any) -> list[Classification]:
         """The label of each input.
 
         Args:
             x: a list of strings; a tuple (texts, second texts); a dict with `text` and
                 `text_pair`; or a dataset of batches of any of these.
+            batch_size: inputs that run together; None for what runs fastest.
 
         Returns one `Classification` per input, in order.
         """

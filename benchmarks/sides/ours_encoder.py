@@ -28,11 +28,11 @@ def _features(work: Mapping[str, Any]) -> tuple[dict[str, tf.Tensor], tf.Tensor]
 class Forward(Side):
     """`BertEncoder` in a `tf.function`."""
 
-    settings = "mixed_bfloat16, tf.function with static shapes"
+    settings = "weights in bfloat16, tf.function with static shapes"
 
     def __init__(self, work: Mapping[str, Any]) -> None:
         super().__init__(work)
-        encoder, _ = bk.load(work["weights"], dtype="mixed_bfloat16")
+        encoder, _ = bk.load(work["weights"], dtype="bfloat16")
         self._features, _ = _features(work)
         self._forward = tf.function(lambda features: encoder(features, training=False))
 

@@ -15,13 +15,13 @@ from benchmarks.sides.sentences import for_inference
 class Inference(Side):
     """As a user calls it."""
 
-    settings = "mixed_bfloat16, TextClassifier.predict with its defaults"
+    settings = "weights in bfloat16, TextClassifier.predict with its defaults"
 
     def __init__(self, work: Mapping[str, Any]) -> None:
         super().__init__(work)
         self._texts = for_inference(work)
         self._task = bk.tasks.TextClassifier.from_pretrained(
-            work["weights"], max_length=work["max_length"], dtype="mixed_bfloat16"
+            work["weights"], max_length=work["max_length"], dtype="bfloat16"
         )
 
     def evidence(self) -> list[float]:

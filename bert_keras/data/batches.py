@@ -104,12 +104,19 @@ def token_budget_batches(
         # Down and up in turn: where two groups meet, the batch across holds like lengths too.
         keys = sizes[part] if number % 2 else -sizes[part]
         order[start : start + len(part)] = part[np.argsort(keys, kind="stable")]
-    batches = _cut(order, sizes[order], batch_tokens, limit)
+    batches = cut_by_tokens(order, sizes[order], batch_tokens, limit)
     return [batches[0], *(batches[1 + i] for i in generator.permutation(len(batches) - 1))]
 
 
-def _cut(order: Ints, lengths: Ints, batch_tokens: int, limit: int) -> list[Ints]:
-    """Cuts a sequence of examples into batches, each as long as budget and limit allow."""
+def cut_by_tokens(order: Ints, lengths: Ints, batch_tokens: int, limit: int) -> list[Ints]:
+    """Cuts a sequence of examples into batches, each as long as budget and limit allow.
+
+    Args:
+        order: examples, `[n]`.
+        lengths: their lengths in tokens in that order, `[n]`, 1 or more.
+        batch_tokens: most tokens of a batch, padding included, unless one example has more.
+        limit: most examples of a batch.
+    """
     batches, start = [], 0
     while start < len(order):
         room = max(1, min(limit, batch_tokens // int(lengths[start])))

@@ -20,5 +20,5 @@ def define() -> flags.FlagValues:
         flag_values=values,
     )
     common.define_columns(values)
-    common.define_batch_size(values, 64)
+    common.define_batch_size(values, 256)
     return values

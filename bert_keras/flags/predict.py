@@ -27,5 +27,5 @@ def define() -> flags.FlagValues:
         "output", "-", "where the JSON lines go, - for the standard output", flag_values=values
     )
     common.define_columns(values)
-    common.define_batch_size(values, 64)
+    common.define_batch_size(values, 256)
     return values
