@@ -21,7 +21,8 @@ from typing import Any
 
 def _resolve(target: str) -> Any:
     module, name = target.split(":")
-    return getattr(importlib.import_module(f"benchmarks.sides.{module}"), name)
+    path = module if "." in module else f"benchmarks.sides.{module}"
+    return getattr(importlib.import_module(path), name)
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:

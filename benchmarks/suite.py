@@ -17,7 +17,8 @@ class Side:
     Attributes:
         name: as the table shows it.
         family: a key of `families.FAMILIES`: what it needs, and what `--python` names.
-        target: "module:Class" below `benchmarks.sides`, a `protocol.Side`.
+        target: "module:Class" of a `protocol.Side`, the module one of `benchmarks.sides` or, with
+            a dot, any other.
         options: what this side alone is told, added to the match's work.
         exact: False for a side whose model is another one, which need not agree with ours.
         missing: what the command line lacks for it, "" where nothing is.

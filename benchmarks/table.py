@@ -31,7 +31,7 @@ def _agreement(row: Result) -> str:
         return ""
     value = found["value"]
     if found["kind"] == "labels":
-        text = f"{value:.2%} of labels equal"
+        text = f"{value:.2%} equal"
     else:
         text = f"values within {value:.1g}"
     if not row["exact"]:
