@@ -14,8 +14,8 @@ def _side(name: str, family: str, usual: bool = True, **options: object) -> Side
 
 _SIDES = (
     _side("ours", "ours"),
-    _side("PyTorch", "pytorch"),
-    _side("PyTorch, torch.compile", "pytorch", usual=False, compile=True),
+    _side("PyTorch", "pytorch", compile=True),
+    _side("PyTorch, eager", "pytorch", usual=False),
     _side("PyTorch, head on masked positions", "pytorch", gathered=True, compile=True),
     _side("PyTorch, head on masked positions, eager", "pytorch", usual=False, gathered=True),
     _side("KerasHub (masked words alone)", "kerashub"),
