@@ -164,7 +164,7 @@ def test_two_runs_do_not_share_values(command: types.ModuleType) -> None:
     command.run = lambda values: sizes.append(values.batch_size) or 0  # type: ignore
     assert _evaluate("--batch_size=3") == 0
     assert _evaluate() == 0
-    assert sizes == [3, 64]
+    assert sizes == [3, flags.define("evaluate")["batch_size"].default]
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from tests import small
 _GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "jax.md"
 
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="jax is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed"),
+]
 
 
 def test_the_example_of_the_guide(tmp_path):
@@ -50,7 +51,6 @@ def test_the_example_of_the_guide(tmp_path):
     assert np.isfinite(values).all()
 
 
-@pytest.mark.slow
 def test_the_benchmark_runs_without_a_gpu_only_when_asked():
     def run(*flags: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "benchmarks.gpu_utilisation", "--size=tiny", "--length=16"]

@@ -1,11 +1,6 @@
-"""PretrainingNetwork: shapes, packed batches, both ways to its losses, other backends."""
+"""PretrainingNetwork: shapes, packed batches, both ways to its losses."""
 
 from __future__ import annotations
-
-import importlib.util
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -115,48 +110,6 @@ def test_configuration_round_trip():
     network = _network(next_sentence=False)
     copy = PretrainingNetwork.from_config(network.get_config())
     assert copy.next_sentence is None and len(copy.weights) == len(network.weights)
-
-
-_ON_JAX = """
-import sys
-import keras, numpy as np
-from bert_keras.config import BertConfig
-from bert_keras.models.encoder import BertEncoder
-from bert_keras.models.pretrainer import PretrainingNetwork, pretraining_losses
-
-assert keras.backend.backend() == "jax" and "tensorflow" not in sys.modules
-stored = np.load(sys.argv[1])
-encoder = BertEncoder(BertConfig(**CONFIG))
-network = PretrainingNetwork(encoder)
-for number, weight in enumerate(network.weights):
-    weight.assign(stored[f"weight_{number}"])
-features = {k[2:]: v for k, v in stored.items() if k.startswith("x/")}
-for losses in (network.losses_of(features), pretraining_losses(network(features), features)):
-    for name, one in losses.items():
-        found = [float(v) for v in (one.total, one.weight, one.correct)]
-        np.testing.assert_allclose(found, stored[name], rtol=2e-6)
-print("same numbers")
-"""
-
-
-def test_the_jax_backend_gives_the_same_numbers(tmp_path):
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("jax is not installed")
-    network, features = _network(), small_pretraining.features(4)
-    stored = {f"weight_{i}": np.asarray(w.value) for i, w in enumerate(network.weights)}
-    stored |= {f"x/{name}": value for name, value in features.items()}
-    for name, one in network.losses_of(features).items():
-        stored[name] = np.array([float(v) for v in (one.total, one.weight, one.correct)])
-    np.savez(tmp_path / "stored.npz", **stored)
-    config = network.encoder.config.to_dict()
-    del config["model_type"]
-    result = subprocess.run(
-        [sys.executable, "-c", f"CONFIG = {config!r}\n{_ON_JAX}", str(tmp_path / "stored.npz")],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
-    assert result.stdout.strip() == "same numbers", result.stderr[-2000:]
 
 
 def test_all_variables_exist_at_once_and_the_table_is_shared():
