@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--variants",
         action="store_true",
-        help="also run the peers with the settings that were found slower",
+        help="also run sides with their other settings: slower ones, or not compared yet",
     )
     flags.add_argument("--google", help="a checkout of google-research/bert, for `prepare`")
     return flags

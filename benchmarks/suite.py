@@ -22,7 +22,7 @@ class Side:
         options: what this side alone is told, added to the match's work.
         exact: False for a side whose model is another one, which need not agree with ours.
         missing: what the command line lacks for it, "" where nothing is.
-        usual: False for settings that were found slower; they run with `--variants` only.
+        usual: False for other settings than the usual ones; they run with `--variants` only.
     """
 
     name: str
