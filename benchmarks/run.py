@@ -91,7 +91,7 @@ def _list(options: Options) -> None:
         needs = " (needs BERT_KERAS_ASSETS)" if suite.needs_assets else ""
         print(f"{suite.name}: {suite.title}{needs}")
         for match in suite.matches(options):
-            print(f"  {suite.name}/{match.name}: {', '.join(side.name for side in match.sides)}")
+            print(f"  {suite.name}/{match.name}: {'; '.join(side.name for side in match.sides)}")
 
 
 def _say(text: str) -> None:
