@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib.util
 import pathlib
 import threading
+from collections.abc import Iterator
 
 from bert_keras.export.status import StatusError
 
@@ -169,21 +171,20 @@ _xla_lock = threading.Lock()
 _xla_disabled_by = 0
 
 
-def disable_xla() -> None:
-    """Turns XLA off for the whole process, as the model server does by default.
+@contextlib.contextmanager
+def without_xla() -> Iterator[None]:
+    """XLA is off in the whole process meanwhile, as the model server has it by default.
 
-    Calls count: XLA is back when each has been met by one of `restore_xla`.
+    Entries count, from any thread: XLA is back when the last one has left.
     """
     global _xla_disabled_by
     with _xla_lock:
         _xla_disabled_by += 1
         library()._ZN10tensorflow21DisableXlaCompilationEv()
-
-
-def restore_xla() -> None:
-    """Takes one `disable_xla` back."""
-    global _xla_disabled_by
-    with _xla_lock:
-        _xla_disabled_by -= 1
-        if not _xla_disabled_by:
-            library()._ZN10tensorflow20EnableXlaCompilationEv()
+    try:
+        yield
+    finally:
+        with _xla_lock:
+            _xla_disabled_by -= 1
+            if not _xla_disabled_by:
+                library()._ZN10tensorflow20EnableXlaCompilationEv()

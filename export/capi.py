@@ -22,10 +22,9 @@ from bert_keras.export import tensors
 from bert_keras.export.c_library import (
     Output,
     Status,
-    disable_xla,
     library,
     load_text_ops,
-    restore_xla,
+    without_xla,
 )
 from bert_keras.export.status import Code, StatusError
 
@@ -74,7 +73,7 @@ class CppSession:
     ```
 
     Many threads may call `run` at once, and they run in parallel: the interpreter is released
-    during the call. While a session is open, XLA is off in the whole process.
+    during the call. While a session loads or runs, XLA compiles nothing in the whole process.
 
     Attributes:
         signatures: name to Signature, for each one that a client can call.
@@ -94,10 +93,10 @@ class CppSession:
         self._running = 0
         self._session: int | None = None
         load_text_ops()
-        disable_xla()
         self._graph = library().TF_NewGraph()
         try:
-            meta_graph = self._load(str(saved_model_dir), tags, config)
+            with without_xla():
+                meta_graph = self._load(str(saved_model_dir), tags, config)
         except BaseException:
             self._free(self._session)
             raise
@@ -224,7 +223,7 @@ class CppSession:
         inputs = (Output * len(fed))(*map(self._output, names))
         outputs = (Output * len(fetches))(*map(self._output, fetches))
         values = (ctypes.c_void_p * len(fed))(*fed)
-        with Status() as status:
+        with Status() as status, without_xla():
             library().TF_SessionRun(
                 session, None, inputs, values, len(fed), outputs, into, len(fetches),
                 None, 0, None, status.pointer,
@@ -254,7 +253,6 @@ class CppSession:
                 library().TF_CloseSession(session, status.pointer)
                 library().TF_DeleteSession(session, status.pointer)
         library().TF_DeleteGraph(self._graph)
-        restore_xla()
 
     def __enter__(self) -> CppSession:
         return self

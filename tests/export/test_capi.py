@@ -199,22 +199,27 @@ def test_sessions_leak_no_memory(toys: dict[int, pathlib.Path]) -> None:
     assert resident_kilobytes() - before < 15_000
 
 
-def test_xla_is_off_while_a_session_is_open(toys: dict[int, pathlib.Path]) -> None:
-    compiled = tf.function(lambda x: x + 1, jit_compile=True)
-    # Sessions of other tests may be open: their count is put aside.
-    held = c_library._xla_disabled_by
-    try:
-        for _ in range(held):
-            c_library.restore_xla()
-        assert compiled(tf.constant(1)) == 2
-        with CppSession(toys[1]):
-            fresh = tf.function(lambda x: x + 2, jit_compile=True)
-            with pytest.raises(tf.errors.OpError, match="XLA compilation disabled"):
-                fresh(tf.constant(1))
-        assert compiled(tf.constant(2)) == 3
-    finally:
-        for _ in range(held):
-            c_library.disable_xla()
+def test_a_model_that_needs_xla_fails_as_in_the_server(tmp_path: pathlib.Path) -> None:
+    module = tf.Module()
+    module.serve = tf.function(
+        tf.function(lambda x: {"y": x + 1.0}, jit_compile=True),
+        input_signature=[tf.TensorSpec([2], name="x")],
+    )
+    tf.saved_model.save(module, tmp_path / "compiled", signatures=module.serve)
+    with CppSession(tmp_path / "compiled") as session:
+        with pytest.raises(StatusError, match="XLA compilation disabled"):
+            session.run("serving_default", {"x": np.ones(2, np.float32)})
+        # Outside of its calls the process has XLA, which training uses.
+        assert tf.function(lambda x: x + 2, jit_compile=True)(tf.constant(1)) == 3
+
+
+def test_xla_is_back_when_the_last_of_several_calls_has_ended() -> None:
+    with c_library.without_xla():
+        with c_library.without_xla():
+            pass
+        with pytest.raises(tf.errors.OpError, match="XLA compilation disabled"):
+            tf.function(lambda x: x + 3, jit_compile=True)(tf.constant(1))
+    assert tf.function(lambda x: x + 4, jit_compile=True)(tf.constant(1)) == 5
 
 
 def test_text_operations_register_once(toys: dict[int, pathlib.Path]) -> None:
