@@ -71,7 +71,8 @@ class BertEncoder(keras.Model):
     Returns a dict: `sequence_output` `[batch, length, hidden]`; `pooled_output`
     `[batch, hidden]`, or `[batch, per_row, hidden]` when packed (absent without a pooler);
     on request `hidden_states`, a list of layers + 1 tensors `[batch, length, hidden]`, and
-    `attentions`, a list of `[batch, heads, length, length]`.
+    `attentions`, a list of `[batch, heads, length, length]`. What padding holds in them is not
+    defined: where the graph leaves the batch's shape open, no dense layer works on it.
 
     Example:
 
