@@ -59,6 +59,8 @@ def dataset(
     options = tf.data.Options()
     # The rows of each worker are chosen by `shards`; tf.data must not choose once more.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # There is nothing to tune, and an iterator is not freed before its sleeping tuner wakes.
+    options.autotune.enabled = False
     return stream.with_options(options)
 
 

@@ -103,7 +103,12 @@ class TrainingBatches:
             ]
             return tf.nest.pack_sequence_as(spec, shaped)
 
-        return tf.data.Dataset.range(first_step, len(plan)).map(element).prefetch(_AHEAD)
+        dataset = tf.data.Dataset.range(first_step, len(plan)).map(element).prefetch(_AHEAD)
+        options = tf.data.Options()
+        # There is nothing to tune, and an iterator whose tuner sleeps, up to a minute at a time,
+        # is not freed before it wakes: every epoch would end with a pause.
+        options.autotune.enabled = False
+        return dataset.with_options(options)
 
     def _spec(self) -> Any:
         labels = self.examples.labels

@@ -124,6 +124,10 @@ def test_evaluation_takes_the_first_examples_and_fills_up_without_weight() -> No
     assert sum(int(batch["next_sentence_weights"].sum()) for batch in everything) == held
 
 
+def test_no_tuner_holds_an_iterator_up() -> None:
+    assert dataset(make_source(), BATCH).options().autotune.enabled is False
+
+
 def test_closing_ends_the_threads() -> None:
     def ours() -> list[str]:
         names = [thread.name for thread in threading.enumerate()]

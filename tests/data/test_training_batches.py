@@ -86,3 +86,8 @@ def test_batches_are_made_ahead_with_deterministic_operations(monkeypatch) -> No
 def test_settings_that_contradict_each_other_are_refused(settings) -> None:
     with pytest.raises(ValueError, match="batch"):
         _batches(**settings)
+
+
+def test_no_tuner_holds_an_iterator_up() -> None:
+    # It sleeps for up to a minute, and freeing the iterator would wait for it.
+    assert _batches().dataset(epoch=0).options().autotune.enabled is False
