@@ -55,8 +55,8 @@ def _wide(x: Tensor) -> Tensor:
     return tf.cast(x, tf.float32)
 
 
-@tf.function(jit_compile=True)
-def _gelu(x: Tensor, approximate: bool) -> tuple[Tensor, Tensor]:
+def gelu_and_slope(x: Tensor, approximate: bool) -> tuple[Tensor, Tensor]:
+    """GELU and its derivative, in the dtype of `x`."""
     wide = _wide(x)
     square = wide * wide
     if approximate:
@@ -69,12 +69,19 @@ def _gelu(x: Tensor, approximate: bool) -> tuple[Tensor, Tensor]:
     return tf.cast(wide * share, x.dtype), tf.cast(share + wide * density, x.dtype)
 
 
-def gelu(x: Tensor, approximate: bool) -> Tensor:
-    """GELU whose slope is computed beside the value, so that the gradient is one product."""
+_compiled_gelu = tf.function(gelu_and_slope, jit_compile=True)
+
+
+def gelu(x: Tensor, approximate: bool, compiled: bool = True) -> Tensor:
+    """GELU whose slope is computed beside the value, so that the gradient is one product.
+
+    TensorFlow's gradient goes through each operation of the formula again, in 16 bits one
+    conversion forth and back for each. `compiled` False takes TensorFlow's own operations.
+    """
 
     @tf.custom_gradient
     def function(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        value, slope = _gelu(x, approximate)
+        value, slope = (_compiled_gelu if compiled else gelu_and_slope)(x, approximate)
         return value, lambda upstream: upstream * slope
 
     return function(x)

@@ -36,12 +36,13 @@ def _assert_equal(one, other, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("approximate", [False, True])
-def test_gelu(approximate, dtype):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gelu(compiled, approximate, dtype):
     x, upstream = 3 * _normal(40, 30, dtype=dtype), _normal(40, 31)[:, :30]
     plain = _value_and_gradients(
         lambda x: tf.nn.gelu(x, approximate=approximate), upstream, tf.cast(x, tf.float32)
     )
-    got = _value_and_gradients(lambda x: fused.gelu(x, approximate), upstream, x)
+    got = _value_and_gradients(lambda x: fused.gelu(x, approximate, compiled), upstream, x)
     _assert_equal(got, plain, dtype)
 
 
