@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
 import tensorflow as tf
+from tensorflow.python.framework import config as tf_config
 
 from bert_keras.training.input_wait import InputWait
 
@@ -74,7 +76,17 @@ def test_waiting_and_working_take_turns():
     assert _WAITED <= waited <= total - _WAITED
 
 
-def test_what_is_made_meanwhile_is_not_waited_for():
+@pytest.fixture
+def without_op_determinism():
+    """TensorFlow takes prefetch out of deterministic pipelines; other tests switch it on."""
+    enabled = tf_config.is_op_determinism_enabled()
+    tf_config.disable_op_determinism()
+    yield
+    if enabled:
+        tf_config.enable_op_determinism()
+
+
+def test_what_is_made_meanwhile_is_not_waited_for(without_op_determinism):
     made = threading.Semaphore(0)
     source = _source(2 * _PAUSE, made.release).prefetch(2)
     elements = iter([2])
