@@ -1,7 +1,18 @@
 """One file per task: its Keras model, its preprocessing, its metrics."""
 
 from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
 from bert_keras.tasks.pretrainer import BertPretrainer
+from bert_keras.tasks.registry import TASKS, task_of
 from bert_keras.tasks.text_classifier import Classification, TextClassifier
 
-__all__ = ["BertPretrainer", "BertTask", "Classification", "TextClassifier"]
+__all__ = [
+    "TASKS",
+    "BertPretrainer",
+    "BertTask",
+    "Classification",
+    "FineTunedTask",
+    "Prepared",
+    "TextClassifier",
+    "task_of",
+]

@@ -136,13 +136,19 @@ def test_design_defaults() -> None:
         "warmup_ratio": 0.1,
         "weight_decay": 0.01,
         "clip_norm": 1.0,
-        "seq_length": 128,
         "precision": "float32",
         "strategy": "auto",
     }
     values = flags.define("finetune")
     assert {name: values[name].default for name in expected} == expected
     assert flags.define("serve")["port"].default == 8500
+
+
+def test_the_tasks_of_the_flag_are_those_there_are() -> None:
+    from bert_keras.tasks import TASKS
+
+    assert flags.define("finetune")["task"].parser.enum_values == list(TASKS)
+    assert TASKS["classification"].default_length == 128
 
 
 def test_flags_reach_the_command(command: types.ModuleType, tmp_path: pathlib.Path) -> None:

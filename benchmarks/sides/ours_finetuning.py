@@ -12,7 +12,7 @@ import benchmarks.sides.tensorflow_threads  # noqa: F401, isort: skip
 import bert_keras as bk
 from benchmarks.sides.protocol import Side
 from benchmarks.sides.sentences import for_training
-from bert_keras.data.training_batches import LabelledExamples
+from bert_keras.data.training_examples import LabelledExamples
 from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings, Progress
 from bert_keras.training.strategies import make_strategy
 

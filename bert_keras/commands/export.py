@@ -5,13 +5,17 @@ from __future__ import annotations
 from absl import flags
 
 from bert_keras.commands.loading import load_task
+from bert_keras.errors import UserError
 from bert_keras.export import saved_model
+from bert_keras.tasks.text_inputs import TextInputs
 
 
 def run(values: flags.FlagValues) -> int:
     """Leaves a SavedModel in BASE/NAME/VERSION and says how to serve it."""
     task = load_task("model", values.model)
     if values.pairs is not None:
+        if not isinstance(task, TextInputs):
+            raise UserError("--pairs: is for models of texts or of pairs of texts")
         task.pairs = values.pairs
     path = saved_model.save(task, values.output).resolve()
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -13,14 +12,11 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from bert_keras.commands.loading import kind_of, read_flagged
-from bert_keras.data.encoded import EncodedExamples
-from bert_keras.data.examples import Examples
+from bert_keras.commands.loading import read_flagged
 from bert_keras.data.files import write_json, write_json_lines
-from bert_keras.data.training_batches import LabelledExamples
 from bert_keras.errors import UserError
 from bert_keras.flags import ABSL_FLAGS
-from bert_keras.tasks import TextClassifier
+from bert_keras.tasks import TASKS, FineTunedTask, Prepared
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.fine_tuning import (
     FineTuner,
@@ -46,32 +42,28 @@ _WITHOUT_EFFECT = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Split:
-    """Examples with their labels as numbers."""
-
-    examples: Examples
-    ids: np.ndarray
-
-
 def run(values: flags.FlagValues) -> int:
     """Leaves `model/`, `metrics.json` and `predictions.jsonl` under `--output_dir`."""
     output_dir = pathlib.Path(values.output_dir)
-    labels, train, dev = _read(values)
+    _check_flags(values)
+    kind = TASKS[values.task]
+    train = read_flagged(kind, values, values.train, labelled=True)
+    dev = read_flagged(kind, values, values.dev, labelled=True) if values.dev else None
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(values.seed)
     strategy = make_strategy(values.strategy)
     with strategy.scope():
-        task = _make_task(values, labels, pairs=train.examples.pairs is not None)
-    claim_directory(output_dir, _identity(values, task, strategy, train, dev))
-    _announce(task, train, dev, strategy)
-    score = None if dev is None else _scorer(task, dev)
+        task = _make_task(kind, values, kind.options_from(train, values.labels))
+    settings = _settings(values, _best_metric(values, task))
+    splits = _prepare(task, train, dev)
+    claim_directory(output_dir, _identity(values, task, strategy, splits))
+    _announce(task, splits, strategy)
     tuner = FineTuner(
         task,
-        LabelledExamples(_encode(task, train), train.ids),
-        None if score is None else lambda: score()[0],
+        task.training_examples(splits["train"]),
+        _scorer(task, splits["dev"]) if "dev" in splits else None,
         output_dir,
-        _settings(values),
+        settings,
         strategy,
     )
     try:
@@ -79,55 +71,61 @@ def run(values: flags.FlagValues) -> int:
     except FloatingPointError as error:
         raise UserError(f"--output_dir={output_dir}: {error}") from None
     task.save_pretrained(output_dir / "model")
-    metrics = _summary(progress, len(train.ids))
-    if dev is not None and score is not None:
-        scores, logits = score()
-        metrics = {**scores, "examples": len(dev.ids), **metrics}
-        predictions = _predictions(task, dev.examples, logits)
-        write_json_lines(output_dir / "predictions.jsonl", predictions)
+    metrics = _summary(progress, len(train))
+    if "dev" in splits:
+        metrics = {**_score_dev(task, splits["dev"], output_dir), **metrics}
     write_json(output_dir / "metrics.json", metrics)
     print(f"model, metrics and predictions are in {output_dir}")
     return 0
 
 
-def _read(values: flags.FlagValues) -> tuple[list[str], _Split, _Split | None]:
-    """The labels, the training examples and those to score, checked against each other."""
-    train = read_flagged(values, values.train, labelled=True)
-    labels = values.labels or train.label_set()
-    train_split = _Split(train, np.asarray(train.label_ids(labels), np.int32))
+def _check_flags(values: flags.FlagValues) -> None:
+    """What the flags say together, before anything is read."""
     if values.early_stopping and not values.dev:
         raise UserError("--early_stopping: needs --dev, the data to score")
     if values.lora_rank and values.freeze != "none":
         raise UserError("--lora_rank: freezes all other weights by itself, give no --freeze")
     if values.batch_tokens and values.batching == "packed":
         raise UserError("--batch_tokens: is for --batching=padded, packed batches count examples")
-    if values.best_metric == "f1" and len(labels) != 2:
-        raise UserError(f"--best_metric=f1: is for two labels, there are {len(labels)}")
-    if not values.dev:
-        return labels, train_split, None
-    dev = read_flagged(values, values.dev, labelled=True)
-    train_kind, dev_kind = (kind_of(split.pairs is not None) for split in (train, dev))
-    if dev_kind != train_kind:
-        raise UserError(f"--dev={values.dev}: has {dev_kind}, --train={values.train} {train_kind}")
-    return labels, train_split, _Split(dev, np.asarray(dev.label_ids(labels), np.int32))
+    if values.batching == "packed" and not TASKS[values.task].packs:
+        raise UserError(f"--batching=packed: is not for --task={values.task}")
 
 
-def _encode(task: TextClassifier, split: _Split) -> EncodedExamples:
-    return task.encode(split.examples.texts, split.examples.pairs)
+def _prepare(task: FineTunedTask, train: Any, dev: Any) -> dict[str, Prepared]:
+    """The training examples and, if there are any, those to score, checked and tokenized."""
+    prepared = {}
+    for name, examples in (("train", train), ("dev", dev)):
+        if examples is not None:
+            task.check(examples)
+            prepared[name] = task.prepare(examples)
+    return prepared
 
 
-def _scorer(task: TextClassifier, dev: _Split) -> Callable[[], tuple[dict[str, float], np.ndarray]]:
-    """A function that gives the metrics and the logits of the model as it stands."""
-    inputs = _encode(task, dev)
-
-    def score() -> tuple[dict[str, float], np.ndarray]:
-        logits = task.raw_outputs(inputs)
-        return task.metrics_of(logits, dev.ids), logits
-
-    return score
+def _scorer(task: FineTunedTask, dev: Prepared) -> Callable[[], dict[str, float]]:
+    """A function that gives the metrics of the model as it stands."""
+    return lambda: task.metrics_of(dev, task.run(dev))
 
 
-def _settings(values: flags.FlagValues) -> FineTuningSettings:
+def _score_dev(task: FineTunedTask, dev: Prepared, output_dir: pathlib.Path) -> dict[str, Any]:
+    """The metrics of the finished model; leaves its answers in `predictions.jsonl`."""
+    outputs = task.run(dev)
+    rows = [
+        task.scored_row(dev.examples.row(index), answer)
+        for index, answer in enumerate(task.answers(dev, outputs))
+    ]
+    write_json_lines(output_dir / "predictions.jsonl", rows)
+    return {**task.metrics_of(dev, outputs), "examples": len(dev.examples)}
+
+
+def _best_metric(values: flags.FlagValues, task: FineTunedTask) -> str:
+    chosen: str = values.best_metric or task.best_metric
+    known = (*task.metric_names(), "loss")
+    if chosen not in known:
+        raise UserError(f"--best_metric={chosen}: expected one of {', '.join(known)}")
+    return chosen
+
+
+def _settings(values: flags.FlagValues, best_metric: str) -> FineTuningSettings:
     return FineTuningSettings(
         epochs=values.epochs,
         batch_size=_batch_size(values),
@@ -140,7 +138,7 @@ def _settings(values: flags.FlagValues) -> FineTuningSettings:
         seed=values.seed,
         checkpoint_every=values.checkpoint_every,
         patience=values.early_stopping,
-        best_metric=values.best_metric,
+        best_metric=best_metric,
     )
 
 
@@ -149,7 +147,9 @@ def _batch_size(values: flags.FlagValues) -> int | None:
     return values.batch_size if values["batch_size"].present or not values.batch_tokens else None
 
 
-def _make_task(values: flags.FlagValues, labels: list[str], pairs: bool) -> TextClassifier:
+def _make_task(
+    kind: type[FineTunedTask], values: flags.FlagValues, options: dict[str, Any]
+) -> FineTunedTask:
     random_weights = values.init.startswith("size:")
     if random_weights != (values.vocab is not None):
         expected = "--vocab is needed with" if random_weights else "--vocab goes only with"
@@ -157,20 +157,18 @@ def _make_task(values: flags.FlagValues, labels: list[str], pairs: bool) -> Text
     tokenizer = None
     if values.vocab is not None:
         tokenizer = BertTokenizer(values.vocab, lowercase=not values.cased)
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision]
     try:
-        task = TextClassifier.from_pretrained(
+        task: FineTunedTask = kind.from_pretrained(
             values.init,
-            labels,
-            max_length=values.seq_length,
+            max_length=values.seq_length or kind.default_length,
             seed=values.seed,
-            dtype=policy,
+            dtype={"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision],
             tokenizer=tokenizer,
             lora_rank=values.lora_rank,
+            **options,
         )
     except UserError as error:
         raise UserError(f"--init={values.init}: {error}") from None
-    task.pairs = pairs
     if values.freeze == "encoder":
         task.encoder.trainable = False
     elif values.freeze == "embeddings":
@@ -180,25 +178,23 @@ def _make_task(values: flags.FlagValues, labels: list[str], pairs: bool) -> Text
 
 def _identity(
     values: flags.FlagValues,
-    task: TextClassifier,
+    task: FineTunedTask,
     strategy: tf.distribute.Strategy,
-    train: _Split,
-    dev: _Split | None,
+    splits: dict[str, Prepared],
 ) -> dict[str, Any]:
     """What decides the outcome of a run: settings, and the contents behind the paths."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
     run["batch_size"] = _batch_size(values)
     tokenizer = {**task.tokenizer.get_config(), "name": None}
     run |= {
-        "labels": task.labels,
+        "options": task.options(),
         "replicas": strategy.num_replicas_in_sync,
         "config": task.encoder.config.to_dict(),
         "vocabulary_sha256": _digest(task.tokenizer.vocabulary, tokenizer),
     }
-    for name, split in (("train", train), ("dev", dev)):
-        if split is not None:
-            examples = split.examples
-            run[f"{name}_sha256"] = _digest(examples.texts, examples.pairs, examples.labels)
+    for name, split in splits.items():
+        rows = [split.examples.row(index) for index in range(len(split.examples))]
+        run[f"{name}_sha256"] = _digest(rows)
     return run
 
 
@@ -207,13 +203,15 @@ def _digest(*contents: Any) -> str:
 
 
 def _announce(
-    task: TextClassifier, train: _Split, dev: _Split | None, strategy: tf.distribute.Strategy
+    task: FineTunedTask, splits: dict[str, Prepared], strategy: tf.distribute.Strategy
 ) -> None:
     weights = sum(int(np.prod(weight.shape)) for weight in task.trainable_weights)
+    scored = len(splits["dev"].examples) if "dev" in splits else 0
+    told = task.describe()
     print(
-        f"{len(train.ids)} training examples, {0 if dev is None else len(dev.ids)} to score; "
-        f"labels: {', '.join(map(str, task.labels))}; {weights / 1e6:.1f} M trainable weights; "
-        f"{strategy.num_replicas_in_sync} replica(s)",
+        f"{len(splits['train'].examples)} training examples, {scored} to score; "
+        + (f"{told}; " if told else "")
+        + f"{weights / 1e6:.1f} M trainable weights; {strategy.num_replicas_in_sync} replica(s)",
         flush=True,
     )
 
@@ -227,14 +225,3 @@ def _summary(progress: Progress, train_examples: int) -> dict[str, Any]:
     if progress.best_epoch:
         summary["best_epoch"] = progress.best_epoch
     return summary
-
-
-def _predictions(task: TextClassifier, dev: Examples, logits: np.ndarray) -> list[dict[str, Any]]:
-    rows, labels = [], dev.labels or []
-    for index, answer in enumerate(task.answers(logits)):
-        row: dict[str, Any] = {"text": dev.texts[index]}
-        if dev.pairs is not None:
-            row["text_pair"] = dev.pairs[index]
-        row.update(label=labels[index], prediction=answer.label, score=answer.score)
-        rows.append({**row, "scores": answer.scores})
-    return rows

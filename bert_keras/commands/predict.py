@@ -5,66 +5,60 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from absl import flags
 
-from bert_keras.commands.loading import check_pairs, load_task, read_flagged
-from bert_keras.data.examples import Examples
+from bert_keras.commands.loading import load_task, read_flagged
+from bert_keras.data.source import TaskExamples
 from bert_keras.errors import UserError
 
 Answer = dict[str, Any]
-Answerer = Callable[[list[str], "list[str] | None"], list[Answer]]
+Answerer = Callable[[Any], list[Answer]]
 
 
 def run(values: flags.FlagValues) -> int:
     """Writes one JSON object per input, in order, a batch at a time."""
     if (values.model is None) == (values.server is None):
         raise UserError("give either --model=DIR or --server=host:port")
-    examples = read_flagged(values, values.input, labelled=False)
-    answer = _from_server(values) if values.server else _from_model(values, examples)
+    examples, answer = _from_server(values) if values.server else _from_model(values)
     with _output(values.output) as file:
         for start in range(0, len(examples), values.batch_size):
-            part = slice(start, start + values.batch_size)
-            for row in _rows(examples, part, answer):
+            part = examples.part(start, start + values.batch_size)
+            for index, answered in enumerate(answer(part)):
+                row = {**part.row(index), **answered}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
     return 0
 
 
-def _rows(examples: Examples, part: slice, answer: Answerer) -> Iterator[Answer]:
-    texts = examples.texts[part]
-    pairs = None if examples.pairs is None else examples.pairs[part]
-    for index, answered in enumerate(answer(texts, pairs)):
-        row = {"text": texts[index]}
-        if pairs is not None:
-            row["text_pair"] = pairs[index]
-        yield {**row, **answered}
-
-
-def _from_model(values: flags.FlagValues, examples: Examples) -> Answerer:
+def _from_model(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
     task = load_task("model", values.model)
-    check_pairs(task, examples)
+    examples = read_flagged(task, values, values.input, labelled=False)
+    task.check(examples)
 
-    def answer(texts: list[str], pairs: list[str] | None) -> list[Answer]:
-        inputs = texts if pairs is None else (texts, pairs)
-        return [
-            {"label": found.label, "score": found.score, "scores": found.scores}
-            for found in task.predict(inputs, batch_size=values.batch_size)
-        ]
+    def answer(part: TaskExamples) -> list[Answer]:
+        prepared = task.prepare(part)
+        answers = task.answers(prepared, task.run(prepared, values.batch_size))
+        return [task.answer_row(found) for found in answers]
 
-    return answer
+    return examples, answer
 
 
-def _from_server(values: flags.FlagValues) -> Answerer:
+def _from_server(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
+    from bert_keras.data.examples import read_examples
     from bert_keras.export.client import Client
     from bert_keras.export.status import StatusError
 
+    columns = values.text_column, values.pair_column, None
+    examples = read_examples(values.input, *columns, values.tfds_dir, labelled=False)
     client = Client(values.server)
 
-    def answer(texts: list[str], pairs: list[str] | None) -> list[Answer]:
-        inputs = {"text": texts} if pairs is None else {"text": texts, "text_pair": pairs}
+    def answer(part: Any) -> list[Answer]:
+        inputs = {"text": part.texts}
+        if part.pairs is not None:
+            inputs["text_pair"] = part.pairs
         try:
             outputs = client.predict(values.model_name, inputs)
         except StatusError as error:
@@ -79,7 +73,7 @@ def _from_server(values: flags.FlagValues) -> Answerer:
             answers.append({"label": label, "score": named[label], "scores": named})
         return answers
 
-    return answer
+    return examples, answer
 
 
 def _output(path: str) -> contextlib.AbstractContextManager[TextIO]:

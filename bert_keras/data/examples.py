@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from bert_keras.data import tables
 from bert_keras.data.columns import Columns, choose_columns
-from bert_keras.data.text_files import read_lines
+from bert_keras.data.table_source import as_label, as_text, column_values, read_table
 from bert_keras.errors import UserError
-
-_READERS: dict[str, Callable[[str, Sequence[str]], tables.Table]] = {
-    ".tsv": tables.read_tsv,
-    ".csv": tables.read_csv,
-    ".jsonl": tables.read_jsonl,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +38,28 @@ class Examples:
     def where(self, index: int) -> str:
         """`source:line` of one example, to begin a message with."""
         return f"{self.source}:{self.lines[index]}"
+
+    def row(self, index: int) -> dict[str, str]:
+        """One example as JSON: `text`, `text_pair` of a pair, `label` of a labelled one."""
+        row = {"text": self.texts[index]}
+        if self.pairs is not None:
+            row["text_pair"] = self.pairs[index]
+        return row if self.labels is None else {**row, "label": self.labels[index]}
+
+    def part(self, start: int, stop: int) -> Examples:
+        """The examples from `start` to before `stop`."""
+        inside = slice(start, stop)
+        return dataclasses.replace(
+            self,
+            texts=self.texts[inside],
+            pairs=None if self.pairs is None else self.pairs[inside],
+            labels=None if self.labels is None else self.labels[inside],
+            lines=self.lines[inside],
+        )
+
+    def kind(self) -> str:
+        """What the examples are, in messages."""
+        return "pairs of texts" if self.pairs is not None else "single texts"
 
     def label_set(self) -> list[str]:
         """The distinct labels, sorted; as numbers where every one is a whole number.
@@ -80,6 +95,18 @@ class Examples:
         return [index[label] for label in self.labels]
 
 
+def examples_of_texts(texts: list[str], pairs: list[str] | None = None) -> Examples:
+    """Unlabelled examples from lists of texts.
+
+    Raises:
+        ValueError: the lists differ in length.
+    """
+    if pairs is not None and len(pairs) != len(texts):
+        raise ValueError(f"{len(texts)} texts but {len(pairs)} second texts")
+    columns = Columns("text", None if pairs is None else "text_pair", None)
+    return Examples(texts, pairs, None, "the inputs", list(range(1, len(texts) + 1)), columns)
+
+
 def read_examples(
     spec: str | pathlib.Path,
     text_column: str | None = None,
@@ -103,74 +130,15 @@ def read_examples(
     Raises:
         UserError: one line with file, line, the value received and what was expected.
     """
-    if str(spec).startswith("tfds:"):
-        from bert_keras.data.tfds_source import read_tfds
-
-        table = read_tfds(str(spec), tfds_dir)
-    else:
-        table = _read_file(str(spec), labelled)
+    table = read_table(str(spec), tfds_dir, labelled)
     columns = choose_columns(
         table.source, table.columns, text_column, pair_column, label_column, labelled
     )
     return Examples(
-        texts=_values(table, columns.text, _text),
-        pairs=None if columns.pair is None else _values(table, columns.pair, _text),
-        labels=None if columns.label is None else _values(table, columns.label, _label),
+        texts=column_values(table, columns.text, as_text),
+        pairs=None if columns.pair is None else column_values(table, columns.pair, as_text),
+        labels=None if columns.label is None else column_values(table, columns.label, as_label),
         source=table.source,
         lines=table.lines,
         columns=columns,
     )
-
-
-def _read_file(spec: str, labelled: bool) -> tables.Table:
-    suffix = pathlib.Path(spec.removesuffix(".gz")).suffix.lower()
-    if suffix in _READERS:
-        return _READERS[suffix](spec, read_lines(spec))
-    if not labelled and (spec == "-" or suffix == ".txt"):
-        lines = read_lines(spec)
-        if spec == "-" and tables.is_json_object(lines[0]):
-            return tables.read_jsonl("standard input", lines)
-        return tables.read_plain("standard input" if spec == "-" else spec, lines)
-    expected = "a name that ends in .tsv, .csv or .jsonl, or tfds:NAME/CONFIG:SPLIT"
-    if not labelled:
-        expected = expected.replace(".csv or .jsonl", ".csv, .jsonl or .txt, or -")
-    raise UserError(f"{spec}: is no known kind of data, expected {expected}")
-
-
-def _values(table: tables.Table, column: str, convert: Callable[[Any], str]) -> list[str]:
-    place = table.columns.index(column)
-    values = []
-    for line, row in zip(table.lines, table.rows, strict=True):
-        try:
-            values.append(convert(row[place]))
-        except ValueError as error:
-            raise UserError(f"{table.source}:{line}: column {column!r} {error}") from None
-    return values
-
-
-def _text(value: Any) -> str:
-    if value is tables.MISSING:
-        raise ValueError("is missing, expected a text")
-    if not isinstance(value, str):
-        raise ValueError(f"holds {tables.as_json(value)}, expected a text")
-    if not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"is not valid Unicode at character {error.start + 1}, expected UTF-8 text"
-            ) from None
-    return value
-
-
-def _label(value: Any) -> str:
-    if value is tables.MISSING:
-        raise ValueError("is missing, expected a label")
-    if isinstance(value, (bool, int, float)):
-        return tables.as_json(value)
-    if not isinstance(value, str):
-        raise ValueError(f"holds {tables.as_json(value)}, expected a label")
-    label = _text(value).strip()
-    if not label:
-        raise ValueError("is empty, expected a label")
-    return label

@@ -5,29 +5,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from bert_keras.data.batches import Ints, epoch_order, token_budget_batches
-from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.packed_batches import best_row_length, packed_batch
+from bert_keras.data.training_examples import FEATURES, LabelledExamples, TrainingExamples
 
 # Batches of the first epoch that the length of packed rows is chosen by.
 _SAMPLE = 50
-_FEATURES = ("token_ids", "segment_ids", "padding_mask")
 # Batches made ahead of the device.
 _AHEAD = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelledExamples:
-    """Tokenized examples and their labels, `[N]` or `[N, …]`, as the task's loss takes them."""
-
-    inputs: EncodedExamples
-    labels: npt.NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +34,7 @@ class TrainingBatches:
             to a row, in random order.
     """
 
-    examples: LabelledExamples
+    examples: TrainingExamples
     seed: int = 0
     batch_size: int | None = 32
     batch_tokens: int = 0
@@ -56,16 +47,18 @@ class TrainingBatches:
             raise ValueError("batch_tokens is for padded batches; packed ones count examples")
         if self.batch_size is None and not self.batch_tokens:
             raise ValueError("batches without batch_tokens need a batch_size")
+        if self.batching == "packed" and not isinstance(self.examples, LabelledExamples):
+            raise ValueError(f"{type(self.examples).__name__} cannot be packed")
 
     def steps(self, epoch: int) -> int:
         """Batches of an epoch, from 0."""
         if self.batch_tokens or self.batch_size is None:
             return len(self.plan(epoch))
-        return math.ceil(len(self.examples.inputs) / self.batch_size)
+        return math.ceil(len(self.examples.lengths) / self.batch_size)
 
     def plan(self, epoch: int) -> list[Ints]:
         """The examples of each batch of an epoch."""
-        lengths = self.examples.inputs.lengths
+        lengths = self.examples.lengths
         if self.batch_tokens or self.batch_size is None:
             return token_budget_batches(
                 lengths, self.batch_tokens, self.seed, epoch, self.batch_size
@@ -77,14 +70,18 @@ class TrainingBatches:
     @functools.cached_property
     def row_length(self) -> int:
         """Tokens of a packed row, the same in every batch of the run."""
-        return best_row_length(self.examples.inputs.lengths, self.plan(0)[:_SAMPLE])
+        return best_row_length(self.examples.lengths, self.plan(0)[:_SAMPLE])
 
     def batch(self, indices: Ints) -> tuple[Any, ...]:
         """Features and labels of a batch, and weights of a packed one."""
-        inputs, labels = self.examples.inputs, self.examples.labels
         if self.batching == "packed":
-            return packed_batch(inputs, labels, indices, self.row_length)
-        return inputs.batch(indices), labels[indices]
+            examples = self._packable
+            return packed_batch(examples.inputs, examples.labels, indices, self.row_length)
+        return self.examples.batch(indices)
+
+    @property
+    def _packable(self) -> LabelledExamples:
+        return cast(LabelledExamples, self.examples)
 
     def dataset(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
         """What `batch` returns for each batch of an epoch from a step on, made ahead."""
@@ -111,15 +108,13 @@ class TrainingBatches:
         return dataset.with_options(options)
 
     def _spec(self) -> Any:
-        labels = self.examples.labels
         if self.batching == "padded":
-            tokens = tf.TensorSpec([None, None], tf.int32)
-            features = {name: tokens for name in _FEATURES}
-            return features, tf.TensorSpec([None, *labels.shape[1:]], labels.dtype)
+            return self.examples.spec()
+        labels = self._packable.labels
         tokens = tf.TensorSpec([None, self.row_length], tf.int32)
         return (
             {
-                **{name: tokens for name in (*_FEATURES, "position_ids", "sequence_ids")},
+                **{name: tokens for name in (*FEATURES, "position_ids", "sequence_ids")},
                 "cls_positions": tf.TensorSpec([None, None], tf.int32),
             },
             tf.TensorSpec([None, None, *labels.shape[1:]], labels.dtype),

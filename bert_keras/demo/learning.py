@@ -59,13 +59,9 @@ def score_baselines(folder: pathlib.Path) -> Result:
 
 def score(folder: pathlib.Path, model: pathlib.Path) -> float:
     """Test accuracy of a model directory."""
-    import numpy as np
-
     from bert_keras.data.examples import read_examples
     from bert_keras.tasks import TextClassifier
 
-    test = read_examples(str(folder / "data" / "test.tsv"))
     classifier = TextClassifier.from_pretrained(model)
-    labels = np.asarray(test.label_ids([str(label) for label in classifier.labels or ()]))
-    logits = classifier.raw_outputs(classifier.encode(test.texts, test.pairs))
-    return float(classifier.metrics_of(logits, labels)["accuracy"])
+    test = classifier.prepare(read_examples(str(folder / "data" / "test.tsv")))
+    return float(classifier.metrics_of(test, classifier.run(test))["accuracy"])

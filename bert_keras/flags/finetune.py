@@ -6,6 +6,9 @@ from absl import flags
 
 from bert_keras.flags import common
 
+# Written out, so that help needs no model code; a test compares them with the tasks.
+_TASKS = ["classification"]
+
 REQUIRED = ("init", "train", "output_dir")
 
 
@@ -20,9 +23,7 @@ def define() -> flags.FlagValues:
 
 
 def _define_model(values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "task", "classification", ["classification"], "what to learn", flag_values=values
-    )
+    flags.DEFINE_enum("task", "classification", _TASKS, "what to learn", flag_values=values)
     flags.DEFINE_string(
         "init",
         None,
@@ -69,8 +70,9 @@ def _define_data(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "seq_length",
-        128,
-        "longest input in tokens, longer ones are cut",
+        None,
+        "longest input in tokens, longer ones are cut; by default what suits the task: 128 for "
+        "classification",
         lower_bound=3,
         flag_values=values,
     )
@@ -116,11 +118,11 @@ def _define_recipe(values: flags.FlagValues) -> None:
         lower_bound=0,
         flag_values=values,
     )
-    flags.DEFINE_enum(
+    flags.DEFINE_string(
         "best_metric",
-        "accuracy",
-        ["accuracy", "f1", "matthews_correlation", "loss"],
-        "what makes an epoch the best on --dev",
+        None,
+        "what makes an epoch the best on --dev: a metric of the task, by default its first, or "
+        "loss",
         flag_values=values,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -186,14 +186,17 @@ def flash_attention(
     value: Tensor,
     scale: float,
     bias: Tensor,
-    implementation: str = "cudnn",
+    implementation: Literal["cudnn", "xla"] = "cudnn",
 ) -> Tensor:
     """The context of `attend` without dropout; the scores never stand in memory (Dao 2022)."""
     import jax
 
     batch, _, length, _ = query.shape
+    query, key, value = (ops.swapaxes(x, 1, 2) for x in (query, key, value))
     context = jax.nn.dot_product_attention(
-        *(ops.swapaxes(x, 1, 2) for x in (query, key, value)),
+        query,
+        key,
+        value,
         bias=ops.cast(ops.broadcast_to(bias, (batch, 1, length, length)), query.dtype),
         scale=scale,
         implementation=implementation,

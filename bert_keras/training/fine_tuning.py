@@ -14,7 +14,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bert_keras.data.training_batches import LabelledExamples, TrainingBatches
+from bert_keras.data.training_batches import TrainingBatches
+from bert_keras.data.training_examples import TrainingExamples
 from bert_keras.optimization import AdamW, WarmupDecay
 from bert_keras.training.run_directory import read_checkpoint
 
@@ -43,7 +44,7 @@ class FineTuningSettings:
     patience: int = 0
     best_metric: str = "accuracy"
 
-    def batches(self, examples: LabelledExamples) -> TrainingBatches:
+    def batches(self, examples: TrainingExamples) -> TrainingBatches:
         """The batches of every epoch."""
         return TrainingBatches(
             examples, self.seed, self.batch_size, self.batch_tokens, self.batching
@@ -97,7 +98,7 @@ class FineTuner:
     def __init__(
         self,
         task: Any,
-        train: LabelledExamples,
+        train: TrainingExamples,
         evaluate: Evaluate | None,
         output_dir: pathlib.Path,
         settings: FineTuningSettings,

@@ -120,7 +120,11 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(trained, capsys):
         ({}, b"text\tlabel\na\t\xff\n", "train.tsv:2"),
         ({}, b"text\tlabel\na\n", "train.tsv:2"),
         ({}, b"text\tlabel\na\tx\nb\tx\n", "at least two"),
-        ({"--best_metric": "f1"}, b"text\tlabel\na\tx\nb\ty\nc\tz\n", "there are 3"),
+        (
+            {"--best_metric": "f1"},
+            b"text\tlabel\na\tx\nb\ty\nc\tz\n",
+            "expected one of accuracy, matthews_correlation, loss",
+        ),
         ({"--labels": "negative,positive"}, b"text\tlabel\na\tneutral\n", "'neutral'"),
         ({"--init": "size:huge"}, None, "--init=size:huge"),
         ({"--init": "nowhere"}, None, "--init=nowhere"),
@@ -154,7 +158,7 @@ def test_bad_input_is_one_line_and_status_two(tmp_path, capsys, change, content,
 def test_a_budget_of_tokens_takes_the_limit_on_examples_away(given, batch_size):
     values = flags.define("finetune")
     values(["finetune", *given])
-    assert finetune._settings(values).batch_size == batch_size
+    assert finetune._settings(values, "accuracy").batch_size == batch_size
 
 
 def test_a_corrected_command_takes_the_folder_of_a_failed_one(tmp_path, capsys):
@@ -221,7 +225,7 @@ def test_a_server_that_is_not_there_is_one_line(trained, capsys, monkeypatch):
 def test_a_model_without_a_head_is_refused(minilm, trained, capsys):
     arguments = [f"--model={minilm}", f"--data={trained}/dev.tsv"]
     assert cli.main(["evaluate", *arguments]) == 2
-    assert "has no classifier (architecture: BertModel)" in capsys.readouterr().err
+    assert "has no head of a task (architecture: BertModel)" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_keras.data.training_batches import LabelledExamples, TrainingBatches
+from bert_keras.data.training_batches import TrainingBatches
+from bert_keras.data.training_examples import LabelledExamples
 from tests.data.examples_of_length import examples_of
 
 KINDS = [{}, {"batch_tokens": 100, "batch_size": None}, {"batching": "packed"}]

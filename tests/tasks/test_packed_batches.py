@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_keras.data.training_batches import LabelledExamples, TrainingBatches
+from bert_keras.data.training_batches import TrainingBatches
+from bert_keras.data.training_examples import LabelledExamples
 from tests import small
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from bert_keras.errors import UserError
-from bert_keras.tasks import TextClassifier
+from bert_keras.tasks import Prepared, TextClassifier
 from tests import small
 
 
@@ -146,7 +146,8 @@ def test_unbatched_datasets_and_sample_weights():
     ids = np.asarray([small.LABELS.index(label) for label in labels])
     losses = np.log(np.exp(logits).sum(-1)) - logits[np.arange(16), ids]
     assert loss == pytest.approx((losses * weights).sum() / weights.sum(), rel=1e-5)
-    metrics = classifier.metrics_of(logits, ids)
+    prepared = Prepared(None, classifier.encode(texts), ids)
+    metrics = classifier.metrics_of(prepared, logits)
     assert metrics["loss"] == pytest.approx(losses.mean(), rel=1e-5)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_keras.data.training_batches import LabelledExamples
+from bert_keras.data.training_examples import LabelledExamples
 from bert_keras.errors import UserError
 from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings
 from tests import small

@@ -1,0 +1,49 @@
+"""Tokenized examples with their labels: what batches of training data are cut from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bert_keras.data.batches import Ints
+from bert_keras.data.encoded import EncodedExamples
+
+FEATURES = ("token_ids", "segment_ids", "padding_mask")
+
+
+class TrainingExamples(Protocol):
+    """N examples, in any form of which padded batches can be made."""
+
+    @property
+    def lengths(self) -> Ints:
+        """What each example costs, in tokens, int64 `[N]`."""
+
+    def batch(self, indices: Ints) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
+        """Features and labels of the examples at `indices`, as the task's model takes them."""
+
+    def spec(self) -> Any:
+        """The `tf.TensorSpec`s of what `batch` returns, in the same structure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledExamples:
+    """Tokenized examples and their labels, `[N]` or `[N, …]`, as the task's loss takes them."""
+
+    inputs: EncodedExamples
+    labels: npt.NDArray[Any]
+
+    @property
+    def lengths(self) -> Ints:
+        return self.inputs.lengths
+
+    def batch(self, indices: Ints) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
+        return self.inputs.batch(indices), self.labels[indices]
+
+    def spec(self) -> Any:
+        tokens = tf.TensorSpec([None, None], tf.int32)
+        labels = tf.TensorSpec([None, *self.labels.shape[1:]], self.labels.dtype)
+        return {name: tokens for name in FEATURES}, labels

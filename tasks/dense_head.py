@@ -1,0 +1,47 @@
+"""The layer that every fine-tuned BERT ends with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from bert_keras.config import BertConfig
+from bert_keras.layers import kernels
+from bert_keras.layers.basic import Linear
+
+
+def classifier_dropout(config: BertConfig) -> float:
+    """The rate before a classifier: its own, or else that of the encoder's hidden layers."""
+    rate = config.classifier_dropout
+    return config.hidden_dropout_prob if rate is None else rate
+
+
+class DenseHead(Linear):
+    """Dropout and a linear layer on states of any rank; the outputs are float32.
+
+    Args:
+        config: says how kernels are initialised.
+        width: outputs for each state; it may be set later, before `build`.
+        rate: of the dropout before it.
+        name: of its weights.
+    """
+
+    def __init__(
+        self, config: BertConfig, width: int, rate: float, name: str = "classifier", **kwargs: Any
+    ) -> None:
+        super().__init__(width, initializer_range=config.initializer_range, name=name, **kwargs)
+        self.rate = rate
+
+    def call(self, states: Any, training: bool = False, dropout_seed: Any = None) -> Any:
+        """Logits `[…, width]` of states `[…, hidden]`.
+
+        `dropout_seed` is the step's, int32 `[2]`.
+        """
+        shape = ops.shape(states)
+        rows = ops.reshape(states, (-1, shape[-1]))
+        if training:
+            seed = kernels.fold_seed(ops.cast(dropout_seed, "int32"), -1)
+            rows = kernels.dropout(rows, self.rate, seed)
+        logits = super().call(rows, training=training)
+        return ops.cast(ops.reshape(logits, (*shape[:-1], self.width)), "float32")

@@ -1,0 +1,173 @@
+"""LabelledTask: tasks whose head has an output for each of a list of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from bert_keras import checkpoints
+from bert_keras.errors import UserError
+from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
+from bert_keras.tasks.fine_tuned import FineTunedTask
+from bert_keras.tokenization import BertTokenizer
+
+Label = str | int
+
+_UNSET = "the labels are not set: give labels=, or call fit first"
+
+
+def columns_of(stored: Sequence[Label], labels: Sequence[Label]) -> list[int] | None:
+    """Which column of a stored head is each label's; None where the head is for other labels.
+
+    Labels are compared as they are written, "1" being 1. A head whose labels have no names of
+    their own takes those given.
+    """
+    names, wanted = [str(label) for label in stored], [str(label) for label in labels]
+    if names == [f"LABEL_{index}" for index in range(len(wanted))]:
+        return list(range(len(wanted)))
+    if sorted(names) != sorted(wanted):
+        return None
+    return [names.index(name) for name in wanted]
+
+
+class LabelledTask(FineTunedTask):
+    """A task with a head named `classifier` that gives each label a logit.
+
+    Args:
+        encoder, tokenizer, max_length, seed: see `BertTask`.
+        labels: strings or whole numbers, in the order of the logits. None leaves them to be set
+            later, with `set_labels`.
+    """
+
+    head = "classifier"
+
+    def __init__(
+        self,
+        encoder: BertEncoder,
+        tokenizer: BertTokenizer,
+        labels: Sequence[Label] | None = None,
+        max_length: int = 128,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
+        config = encoder.config
+        # The width is set, and the weights are made, when the labels are known.
+        self.classifier = DenseHead(config, 0, classifier_dropout(config), dtype=self.dtype_policy)
+        self._labels: tuple[Label, ...] | None = None
+        if labels is not None:
+            self.set_labels(labels)
+
+    @property
+    def labels(self) -> list[Label]:
+        """The labels in the order of the logits.
+
+        Raises:
+            ValueError: they are not set yet.
+        """
+        if self._labels is None:
+            raise ValueError(_UNSET)
+        return list(self._labels)
+
+    def set_labels(self, labels: Sequence[Label]) -> None:
+        """Fixes the labels and makes the head's weights.
+
+        Raises:
+            UserError: fewer than two labels, a label twice, a fraction, or other labels are set
+                already.
+        """
+        for label in labels:
+            if not isinstance(label, str) and int(label) != label:
+                raise UserError(f"labels are strings or whole numbers, received {label!r}")
+        labels = [label if isinstance(label, str) else int(label) for label in labels]
+        if self._labels is not None:
+            if labels != self.labels:
+                raise UserError(f"the labels are {self.labels} already, received {labels}")
+            return
+        if len(labels) < 2 or len(set(labels)) < len(labels):
+            raise UserError(f"expected at least two different labels, received {labels}")
+        self._labels = tuple(labels)
+        self.classifier.width = len(labels)
+        self.classifier.build(self.encoder.config.hidden_size)
+        self.built = True
+
+    def logits_of(self, states: Any, features: Mapping[str, tf.Tensor], training: bool) -> Any:
+        """Float32 logits `[…, labels]` of states `[…, hidden]` of a batch.
+
+        Raises:
+            ValueError: the labels are not set yet.
+        """
+        if self._labels is None:
+            raise ValueError(_UNSET)
+        seed = self.dropout_seed(features) if training else None
+        return self.classifier(states, training=training, dropout_seed=seed)
+
+    def label_indices(self, labels: tf.Tensor) -> tf.Tensor:
+        """The index of each label, int32, in the graph, of labels as strings or numbers.
+
+        Whole numbers are indices where the labels are strings, and are looked up among the
+        labels where these are numbers. What is not a label is an error.
+        """
+        if labels.dtype == tf.bool:
+            labels = tf.cast(labels, tf.int32)
+        known_labels = self.labels
+        if labels.dtype != tf.string and isinstance(known_labels[0], str):
+            indices = tf.cast(labels, tf.int32)
+            known = (indices >= 0) & (indices < len(known_labels))
+        else:
+            if labels.dtype == tf.string:
+                known_labels = [str(label) for label in known_labels]
+            matches = tf.equal(labels[..., None], tf.constant(known_labels, labels.dtype))
+            indices = tf.argmax(matches, axis=-1, output_type=tf.int32)
+            known = tf.reduce_any(matches, axis=-1)
+        message = f"a label is not one of {self.labels}"
+        with tf.control_dependencies([tf.debugging.assert_equal(known, True, message)]):
+            return tf.identity(indices)
+
+    def describe(self) -> str:
+        return f"labels: {', '.join(map(str, self.labels))}"
+
+    # Saving.
+
+    def options(self) -> dict[str, Any]:
+        return {"labels": None if self._labels is None else list(self._labels)}
+
+    def head_weights(self) -> dict[str, keras.Variable]:
+        weights = self.classifier.named_weights()
+        return {f"classifier/{name}": weight for name, weight in weights.items()}
+
+    def config_fields(self) -> dict[str, Any]:
+        return checkpoints.label_fields([str(label) for label in self.labels])
+
+    @classmethod
+    def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
+        stored = super().stored_options(checkpoint)
+        if not stored.get("labels"):
+            stored["labels"] = checkpoints.labels_of(checkpoint.settings, checkpoint.source)
+        return stored
+
+    def take_head(self, checkpoint: checkpoints.Checkpoint, stored: Mapping[str, Any]) -> None:
+        """Fills the head, its columns in the order of the labels, if it is for these labels."""
+        known = stored["labels"]
+        if known is None:
+            return
+        columns = columns_of(known, self.labels)
+        if columns is None:
+            logging.warning(
+                "%s has a head for the labels %s: the new one, for %s, starts from random weights",
+                checkpoint.source,
+                list(known),
+                self.labels,
+            )
+            return
+        head, weights = checkpoint.head("classifier"), self.head_weights()
+        weights["classifier/kernel"].assign(
+            np.ascontiguousarray(head["classifier/kernel"][:, columns])
+        )
+        weights["classifier/bias"].assign(head["classifier/bias"][columns])
