@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import inspect
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -84,9 +84,12 @@ class FineTunedTask(BertTask):
         """
 
     @classmethod
-    def options_from(cls, train: Any, labels: Sequence[str] | None) -> dict[str, Any]:
-        """The task's options that follow from the training data and from `--labels`."""
-        return {}
+    def options_from(cls, train: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The task's options, from its training data and from the task's flags that were given.
+
+        `given` has the values of `bert_keras.flags.task_options` by name.
+        """
+        return dict(given)
 
     def check(self, examples: Any) -> None:
         """A UserError where examples are of a kind that the model does not take."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -112,8 +112,9 @@ class TextClassifier(TextInputs, LabelledTask):
     # Data, answers and metrics.
 
     @classmethod
-    def options_from(cls, train: Examples, labels: Sequence[str] | None) -> dict[str, Any]:
-        return {"labels": list(labels or train.label_set()), "pairs": train.pairs is not None}
+    def options_from(cls, train: Examples, given: Mapping[str, Any]) -> dict[str, Any]:
+        labels = given.get("labels") or train.label_set()
+        return {**given, "labels": list(labels), "pairs": train.pairs is not None}
 
     def prepare(self, examples: Examples) -> Prepared:
         labels = None

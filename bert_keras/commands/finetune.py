@@ -15,7 +15,7 @@ from absl import flags
 from bert_keras.commands.loading import read_flagged
 from bert_keras.data.files import write_json, write_json_lines
 from bert_keras.errors import UserError
-from bert_keras.flags import ABSL_FLAGS
+from bert_keras.flags import ABSL_FLAGS, task_options
 from bert_keras.tasks import TASKS, FineTunedTask, Prepared
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.fine_tuning import (
@@ -53,7 +53,7 @@ def run(values: flags.FlagValues) -> int:
     keras.utils.set_random_seed(values.seed)
     strategy = make_strategy(values.strategy)
     with strategy.scope():
-        task = _make_task(kind, values, kind.options_from(train, values.labels))
+        task = _make_task(kind, values, kind.options_from(train, task_options.given(values)))
     settings = _settings(values, _best_metric(values, task))
     splits = _prepare(task, train, dev)
     claim_directory(output_dir, _identity(values, task, strategy, splits))
@@ -87,6 +87,10 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise UserError("--lora_rank: freezes all other weights by itself, give no --freeze")
     if values.batch_tokens and values.batching == "packed":
         raise UserError("--batch_tokens: is for --batching=padded, packed batches count examples")
+    for name in task_options.given(values):
+        takers = task_options.TASKS_OF[name]
+        if values.task not in takers:
+            raise UserError(f"--{name}: is for --task={'|'.join(takers)}, not {values.task}")
     if values.batching == "packed" and not TASKS[values.task].packs:
         raise UserError(f"--batching=packed: is not for --task={values.task}")
 

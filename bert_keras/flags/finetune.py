@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from bert_keras.flags import common
+from bert_keras.flags import common, task_options
 
 # Written out, so that help needs no model code; a test compares them with the tasks.
 _TASKS = ["classification"]
@@ -17,6 +17,7 @@ def define() -> flags.FlagValues:
     values = flags.FlagValues()
     _define_model(values)
     _define_data(values)
+    task_options.define(values)
     _define_recipe(values)
     _define_run(values)
     return values
@@ -62,12 +63,6 @@ def _define_data(values: flags.FlagValues) -> None:
         "dev", None, "data to score after every epoch; the best epoch is kept", flag_values=values
     )
     common.define_columns(values)
-    flags.DEFINE_list(
-        "labels",
-        None,
-        "the labels in order, separated by commas; by default those of --train, sorted",
-        flag_values=values,
-    )
     flags.DEFINE_integer(
         "seq_length",
         None,
