@@ -1,5 +1,6 @@
 """One file per task: its Keras model, its preprocessing, its metrics."""
 
+from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.base import BertTask
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
 from bert_keras.tasks.pretrainer import BertPretrainer
@@ -8,6 +9,7 @@ from bert_keras.tasks.text_classifier import Classification, TextClassifier
 
 __all__ = [
     "TASKS",
+    "AnsweringTask",
     "BertPretrainer",
     "BertTask",
     "Classification",

@@ -1,87 +1,33 @@
-"""FineTunedTask: what is read from data, answers, is scored and is saved with its head."""
+"""FineTunedTask: what is also trained and scored on labelled data."""
 
 from __future__ import annotations
 
 import abc
-import dataclasses
-import inspect
-import pathlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import keras
-import numpy.typing as npt
-
-from bert_keras import checkpoints
-from bert_keras.data.encoded import EncodedExamples
-from bert_keras.data.source import DataSource
 from bert_keras.data.training_examples import LabelledExamples, TrainingExamples
-from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
-from bert_keras.tokenization import BertTokenizer
+from bert_keras.tasks.answering import AnsweringTask, Prepared
+
+__all__ = ["FineTunedTask", "Prepared"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """Examples as a task's model takes them.
-
-    Attributes:
-        examples: what was read.
-        inputs: their tokens; a row for each example, or several, as the task has it.
-        labels: as the task's loss takes them, or None where there are none.
-    """
-
-    examples: Any
-    inputs: EncodedExamples
-    labels: npt.NDArray[Any] | None
-
-    @property
-    def gold(self) -> npt.NDArray[Any]:
-        """The labels.
-
-        Raises:
-            ValueError: the examples were read without them.
-        """
-        if self.labels is None:
-            raise ValueError("the examples have no labels")
-        return self.labels
-
-
-class FineTunedTask(BertTask):
+class FineTunedTask(AnsweringTask):
     """A task model with its data reader, its answers, its metrics and its checkpoint.
 
-    The verbs `finetune`, `evaluate` and `predict` know a task by what is here and nothing else.
-    A subclass sets the class attributes, makes its head in `__init__`, and defines `call` and
-    `loss_terms` of `BertTask` and the abstract methods below. The constructor's arguments beyond
-    those of `BertTask` are its options: they are kept in a model directory.
+    The verbs `finetune` and `evaluate` know a task by what is here and in `AnsweringTask`, and
+    nothing else. A subclass also sets the class attributes below and defines `loss_terms` of
+    `BertTask` and the abstract methods below.
 
     Attributes:
-        task_name: the value of `--task`.
-        architecture: transformers' class that loads the model directory.
-        head: the head's name in `checkpoints.names`, None where there are no weights.
-        needs_pooler: whether the head stands on the pooled output.
         best_metric: what makes an epoch the best on the dev data.
         packs: whether `loss_terms` takes several examples to a row.
-        default_length: tokens per example where nothing else is said.
     """
 
-    task_name: ClassVar[str]
-    architecture: ClassVar[str]
-    head: ClassVar[str | None]
-    needs_pooler: ClassVar[bool] = True
     best_metric: ClassVar[str]
     packs: ClassVar[bool] = False
-    default_length: ClassVar[int] = 128
 
     # Data.
-
-    @classmethod
-    @abc.abstractmethod
-    def read(cls, source: DataSource, labelled: bool = True) -> Any:
-        """Examples of a data source, a `TaskExamples`.
-
-        Raises:
-            UserError: one line with file, line, the value received and what was expected.
-        """
 
     @classmethod
     def options_from(cls, train: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,44 +37,15 @@ class FineTunedTask(BertTask):
         """
         return dict(given)
 
-    def check(self, examples: Any) -> None:
-        """A UserError where examples are of a kind that the model does not take."""
-
     def describe(self) -> str:
         """What the model has learnt to tell apart, for a message; may be empty."""
         return ""
-
-    @classmethod
-    @abc.abstractmethod
-    def examples_of(cls, x: Any) -> Any:
-        """Examples without labels from what `predict` is given."""
-
-    @abc.abstractmethod
-    def prepare(self, examples: Any) -> Prepared:
-        """Tokenizes examples, and turns their labels, if they have any, into numbers.
-
-        Raises:
-            UserError: a label is not one that the model knows; names its file and line.
-        """
 
     def training_examples(self, prepared: Prepared) -> TrainingExamples:
         """What batches are made of."""
         return LabelledExamples(prepared.inputs, prepared.gold)
 
-    def dropout_seed(self, features: Batch) -> Any:
-        """The step's seed for a head; in a loop of one's own the encoder has the next one."""
-        given = features.get("dropout_seed")
-        return self.encoder.seed_generator.next() if given is None else given
-
-    # Answers.
-
-    def run(self, prepared: Prepared, batch_size: int | None = None) -> Any:
-        """The model's outputs for prepared examples, in their order."""
-        return self.raw_outputs(prepared.inputs, batch_size)
-
-    @abc.abstractmethod
-    def answers(self, prepared: Prepared, outputs: Any) -> list[Any]:
-        """One answer, a dataclass, per example."""
+    # Scores.
 
     @abc.abstractmethod
     def metrics_of(self, prepared: Prepared, outputs: Any) -> dict[str, float]:
@@ -138,10 +55,6 @@ class FineTunedTask(BertTask):
     def metric_names(self) -> tuple[str, ...]:
         """What `metrics_of` gives apart from `loss`."""
 
-    def answer_row(self, answer: Any) -> dict[str, Any]:
-        """An answer as JSON."""
-        return dataclasses.asdict(answer)
-
     def scored_row(self, example: Mapping[str, Any], answer: Any) -> dict[str, Any]:
         """A line of `predictions.jsonl`: a labelled example with its answer.
 
@@ -150,120 +63,3 @@ class FineTunedTask(BertTask):
         """
         (_, prediction), *rest = self.answer_row(answer).items()
         return {**example, "prediction": prediction, **dict(rest)}
-
-    def predict(self, x: Any, batch_size: int | None = None, **_: Any) -> list[Any]:
-        """One answer per input, in order.
-
-        Args:
-            x: inputs in the forms that the task's `examples_of` takes.
-            batch_size: rows that run together; None for what runs fastest.
-        """
-        prepared = self.prepare(self.examples_of(x))
-        return self.answers(prepared, self.run(prepared, batch_size))
-
-    # Saving.
-
-    @abc.abstractmethod
-    def options(self) -> dict[str, Any]:
-        """The task's own arguments of the constructor, as JSON values."""
-
-    def head_weights(self) -> dict[str, keras.Variable]:
-        """The head's weights by the paths of `checkpoints.names`."""
-        return {}
-
-    def config_fields(self) -> dict[str, Any]:
-        """Further fields of `config.json` that transformers reads."""
-        return {}
-
-    @classmethod
-    def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
-        """Whether a checkpoint holds a trained model of this task."""
-        named = checkpoint.settings.get("architectures") or []
-        return cls.architecture in named and (cls.head is None or checkpoint.has_head(cls.head))
-
-    @classmethod
-    def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
-        """The options that a checkpoint of this task was saved with, as far as it says."""
-        own = checkpoint.settings.get("bert_keras", {})
-        names = inspect.signature(cls.__init__).parameters.keys() - _SHARED
-        return {name: own[name] for name in names if name in own}
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        init: str | pathlib.Path,
-        *,
-        max_length: int | None = None,
-        seed: int = 0,
-        dtype: Any = None,
-        tokenizer: BertTokenizer | None = None,
-        **options: Any,
-    ) -> Any:
-        """From a checkpoint of any kind that `bert_keras.load` takes.
-
-        The task's own directory brings its options and its head; any other checkpoint gets a
-        head with random weights.
-
-        Args:
-            init: a model directory, a Google TF1 directory, a KerasHub preset, or
-                `size:NAME` for random weights (which needs `tokenizer`).
-            max_length: tokens per example; by default the checkpoint's own, or
-                `default_length`.
-            seed: of new weights, dropout and shuffling.
-            dtype: Keras dtype policy, such as "mixed_bfloat16".
-            tokenizer: instead of the checkpoint's.
-            options: the task's own (None for the checkpoint's), and those of `BertEncoder`,
-                such as `lora_rank`.
-
-        Raises:
-            UserError: the checkpoint is damaged, is not a BERT, or has another kind of head.
-        """
-        keras.utils.set_random_seed(seed)
-        names = inspect.signature(cls.__init__).parameters.keys() - _SHARED
-        given = {name: options.pop(name) for name in names & options.keys()}
-        checkpoint, tokenizer = open_with_tokenizer(init, tokenizer, options)
-        encoder = checkpoint.encoder(add_pooler=cls.needs_pooler, dtype=dtype, **options)
-        trained = cls.recognises(checkpoint)
-        stored = cls.stored_options(checkpoint) if trained else {}
-        own_length = checkpoint.settings.get("bert_keras", {}).get("max_length")
-        longest = encoder.config.max_position_embeddings
-        task = cls(
-            encoder,
-            tokenizer,
-            max_length=max_length or own_length or min(cls.default_length, longest),
-            seed=seed,
-            **{**stored, **{name: value for name, value in given.items() if value is not None}},
-        )
-        if trained and cls.head is not None:
-            task.take_head(checkpoint, stored)
-        return task
-
-    def take_head(self, checkpoint: checkpoints.Checkpoint, stored: Mapping[str, Any]) -> None:
-        """Fills the head from a checkpoint that was saved with the options `stored`."""
-        assert self.head is not None
-        checkpoint.fill_head(self.head, self.head_weights())
-
-    def save_pretrained(self, directory: str | pathlib.Path) -> None:
-        """Writes a Hugging Face directory of `architecture`, LoRA merged."""
-        own = {"task": self.task_name, "max_length": self.max_length, **self.options()}
-        checkpoints.save_pretrained(
-            directory,
-            self.encoder.config,
-            self.architecture,
-            self.encoder,
-            tokenizer=self.tokenizer,
-            heads={} if self.head is None else {self.head: self.head_weights()},
-            extra_config={**self.config_fields(), "bert_keras": own},
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.options()}
-
-    def write_assets(self, directory: pathlib.Path) -> list[pathlib.Path]:
-        """Writes what who uses an exported model may need: the vocabulary."""
-        self.tokenizer.save_pretrained(directory)
-        return [directory / "vocab.txt"]
-
-
-# Arguments that every task's constructor has.
-_SHARED = {"self", "encoder", "tokenizer", "max_length", "seed", "kwargs"}

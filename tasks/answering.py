@@ -1,0 +1,240 @@
+"""AnsweringTask: what reads its inputs, answers them and is saved with its head."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import inspect
+import pathlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import keras
+import numpy.typing as npt
+
+from bert_keras import checkpoints
+from bert_keras.data.encoded import EncodedExamples
+from bert_keras.data.source import DataSource
+from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
+from bert_keras.tokenization import BertTokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Examples as a task's model takes them.
+
+    Attributes:
+        examples: what was read.
+        inputs: their tokens; a row for each example, or several, as the task has it.
+        labels: as the task's loss takes them, or None where there are none.
+    """
+
+    examples: Any
+    inputs: EncodedExamples
+    labels: npt.NDArray[Any] | None
+
+    @property
+    def gold(self) -> npt.NDArray[Any]:
+        """The labels.
+
+        Raises:
+            ValueError: the examples were read without them.
+        """
+        if self.labels is None:
+            raise ValueError("the examples have no labels")
+        return self.labels
+
+
+class AnsweringTask(BertTask):
+    """A task model with its data reader, its answers and its checkpoint.
+
+    The verb `predict` knows a task by what is here and nothing else. A subclass sets the class
+    attributes, makes its head in `__init__`, and defines `call` of `BertTask` and the abstract
+    methods below. The constructor's arguments beyond those of `BertTask` are its options: they
+    are kept in a model directory.
+
+    Attributes:
+        task_name: what the task is called, in `--task` and in `config.json`.
+        architecture: transformers' class that loads the model directory.
+        head: the head's name in `checkpoints.names`, None where there are no weights.
+        needs_pooler: whether the head stands on the pooled output.
+        default_length: tokens per example where nothing else is said.
+    """
+
+    task_name: ClassVar[str]
+    architecture: ClassVar[str]
+    head: ClassVar[str | None]
+    needs_pooler: ClassVar[bool] = True
+    default_length: ClassVar[int] = 128
+
+    # Data.
+
+    @classmethod
+    @abc.abstractmethod
+    def read(cls, source: DataSource, labelled: bool = True) -> Any:
+        """Examples of a data source, a `TaskExamples`.
+
+        Raises:
+            UserError: one line with file, line, the value received and what was expected.
+        """
+
+    def check(self, examples: Any) -> None:
+        """A UserError where examples are of a kind that the model does not take."""
+
+    @classmethod
+    @abc.abstractmethod
+    def examples_of(cls, x: Any) -> Any:
+        """Examples without labels from what `predict` is given."""
+
+    @abc.abstractmethod
+    def prepare(self, examples: Any) -> Prepared:
+        """Tokenizes examples, and turns their labels, if they have any, into numbers.
+
+        Raises:
+            UserError: a label is not one that the model knows; names its file and line.
+        """
+
+    def dropout_seed(self, features: Batch) -> Any:
+        """The step's seed for a head; in a loop of one's own the encoder has the next one."""
+        given = features.get("dropout_seed")
+        return self.encoder.seed_generator.next() if given is None else given
+
+    # Answers.
+
+    def run(self, prepared: Prepared, batch_size: int | None = None) -> Any:
+        """The model's outputs for prepared examples, in their order."""
+        return self.raw_outputs(prepared.inputs, batch_size)
+
+    @abc.abstractmethod
+    def answers(self, prepared: Prepared, outputs: Any) -> list[Any]:
+        """One answer, a dataclass, per example."""
+
+    def answer_row(self, answer: Any) -> dict[str, Any]:
+        """An answer as JSON."""
+        return dataclasses.asdict(answer)
+
+    def predict(self, x: Any, batch_size: int | None = None, **_: Any) -> list[Any]:
+        """One answer per input, in order.
+
+        Args:
+            x: inputs in the forms that the task's `examples_of` takes.
+            batch_size: rows that run together; None for what runs fastest.
+        """
+        prepared = self.prepare(self.examples_of(x))
+        return self.answers(prepared, self.run(prepared, batch_size))
+
+    # Saving.
+
+    @abc.abstractmethod
+    def options(self) -> dict[str, Any]:
+        """The task's own arguments of the constructor, as JSON values."""
+
+    def head_weights(self) -> dict[str, keras.Variable]:
+        """The head's weights by the paths of `checkpoints.names`."""
+        return {}
+
+    def config_fields(self) -> dict[str, Any]:
+        """Further fields of `config.json` that transformers reads."""
+        return {}
+
+    @classmethod
+    def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
+        """Whether a checkpoint holds a trained model of this task."""
+        named = checkpoint.settings.get("architectures") or []
+        return cls.architecture in named and (cls.head is None or checkpoint.has_head(cls.head))
+
+    @classmethod
+    def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
+        """The options that a checkpoint of this task was saved with, as far as it says."""
+        own = checkpoint.settings.get("bert_keras", {})
+        names = inspect.signature(cls.__init__).parameters.keys() - _SHARED
+        return {name: own[name] for name in names if name in own}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        init: str | pathlib.Path,
+        *,
+        max_length: int | None = None,
+        seed: int = 0,
+        dtype: Any = None,
+        tokenizer: BertTokenizer | None = None,
+        **options: Any,
+    ) -> Any:
+        """From a checkpoint of any kind that `bert_keras.load` takes.
+
+        The task's own directory brings its options and its head; any other checkpoint gets a
+        head with random weights.
+
+        Args:
+            init: a model directory, a Google TF1 directory, a KerasHub preset, or
+                `size:NAME` for random weights (which needs `tokenizer`).
+            max_length: tokens per example; by default the checkpoint's own, or
+                `default_length`.
+            seed: of new weights, dropout and shuffling.
+            dtype: Keras dtype policy, such as "mixed_bfloat16".
+            tokenizer: instead of the checkpoint's.
+            options: the task's own (None for the checkpoint's), and those of `BertEncoder`,
+                such as `lora_rank`.
+
+        Raises:
+            UserError: the checkpoint is damaged, is not a BERT, or has another kind of head.
+        """
+        keras.utils.set_random_seed(seed)
+        names = inspect.signature(cls.__init__).parameters.keys() - _SHARED
+        given = {name: options.pop(name) for name in names & options.keys()}
+        checkpoint, tokenizer = open_with_tokenizer(init, tokenizer, options)
+        encoder = checkpoint.encoder(add_pooler=cls.needs_pooler, dtype=dtype, **options)
+        trained = cls.recognises(checkpoint)
+        if not trained:
+            cls.without_head(checkpoint)
+        stored = cls.stored_options(checkpoint) if trained else {}
+        own_length = checkpoint.settings.get("bert_keras", {}).get("max_length")
+        longest = encoder.config.max_position_embeddings
+        task = cls(
+            encoder,
+            tokenizer,
+            max_length=max_length or own_length or min(cls.default_length, longest),
+            seed=seed,
+            **{**stored, **{name: value for name, value in given.items() if value is not None}},
+        )
+        if trained and cls.head is not None:
+            task.take_head(checkpoint, stored)
+        return task
+
+    @classmethod
+    def without_head(cls, checkpoint: checkpoints.Checkpoint) -> None:
+        """What a checkpoint without a head of this task means: a new one, with random weights.
+
+        A task that is not trained here raises a UserError.
+        """
+
+    def take_head(self, checkpoint: checkpoints.Checkpoint, stored: Mapping[str, Any]) -> None:
+        """Fills the head from a checkpoint that was saved with the options `stored`."""
+        assert self.head is not None
+        checkpoint.fill_head(self.head, self.head_weights())
+
+    def save_pretrained(self, directory: str | pathlib.Path) -> None:
+        """Writes a Hugging Face directory of `architecture`, LoRA merged."""
+        own = {"task": self.task_name, "max_length": self.max_length, **self.options()}
+        checkpoints.save_pretrained(
+            directory,
+            self.encoder.config,
+            self.architecture,
+            self.encoder,
+            tokenizer=self.tokenizer,
+            heads={} if self.head is None else {self.head: self.head_weights()},
+            extra_config={**self.config_fields(), "bert_keras": own},
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.options()}
+
+    def write_assets(self, directory: pathlib.Path) -> list[pathlib.Path]:
+        """Writes what who uses an exported model may need: the vocabulary."""
+        self.tokenizer.save_pretrained(directory)
+        return [directory / "vocab.txt"]
+
+
+# Arguments that every task's constructor has.
+_SHARED = {"self", "encoder", "tokenizer", "max_length", "seed", "kwargs"}
