@@ -26,6 +26,19 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string(
         "output", "-", "where the JSON lines go, - for the standard output", flag_values=values
     )
+    flags.DEFINE_string(
+        "corpus",
+        None,
+        "embedding: texts to search for those most like each input, in the same formats",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "top_k",
+        None,
+        "how many answers an input has, of a task that ranks them: texts of --corpus, 5 by default",
+        lower_bound=1,
+        flag_values=values,
+    )
     common.define_columns(values)
     common.define_batch_size(values, 256)
     return values
