@@ -133,6 +133,10 @@ class AnsweringTask(BertTask):
         """The head's weights by the paths of `checkpoints.names`."""
         return {}
 
+    def heads(self) -> dict[str, dict[str, keras.Variable]]:
+        """The weights of every head that is saved, by the names of `checkpoints.names`."""
+        return {} if self.head is None else {self.head: self.head_weights()}
+
     def config_fields(self) -> dict[str, Any]:
         """Further fields of `config.json` that transformers reads."""
         return {}
@@ -223,7 +227,7 @@ class AnsweringTask(BertTask):
             self.architecture,
             self.encoder,
             tokenizer=self.tokenizer,
-            heads={} if self.head is None else {self.head: self.head_weights()},
+            heads=self.heads(),
             extra_config={**self.config_fields(), "bert_keras": own},
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras import checkpoints
-from bert_keras.data.batches import cut_by_tokens
+from bert_keras.data.batches import Ints, cut_by_tokens
 from bert_keras.data.encoded import EncodedExamples, encode
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
@@ -279,6 +279,30 @@ class BertTask(keras.Model):
         Examples of similar length are run together, so little is spent on padding: batches of
         `batch_size` examples, or of about so many tokens as run fastest.
         """
+        parts, outputs = [], []
+        for part, output in self.batch_outputs(encoded, batch_size):
+            parts.append(part)
+            outputs.append(np.asarray(output))
+        merged = np.concatenate(outputs)
+        restored = np.empty_like(merged)
+        restored[np.concatenate(parts)] = merged
+        return restored
+
+    def token_outputs(
+        self, encoded: EncodedExamples, batch_size: int | None = None
+    ) -> list[np.ndarray]:
+        """As `raw_outputs`, where `call` returns `[batch, length, …]`: for each example an array
+        `[its length, …]`, without the padding."""
+        found: dict[int, np.ndarray] = {}
+        for part, output in self.batch_outputs(encoded, batch_size):
+            for index, rows in zip(part.tolist(), np.asarray(output), strict=True):
+                found[index] = rows[: encoded.lengths[index]]
+        return [found[index] for index in range(len(encoded))]
+
+    def batch_outputs(
+        self, encoded: EncodedExamples, batch_size: int | None = None
+    ) -> Iterator[tuple[Ints, Any]]:
+        """What `call` returns for each batch of `raw_outputs`, with the examples that are in it."""
         order = np.argsort(-encoded.lengths, kind="stable")
         limit = len(order) if batch_size is None else batch_size
         lengths = np.maximum(encoded.lengths[order], 1)
@@ -286,12 +310,8 @@ class BertTask(keras.Model):
         if batch_size is not None:
             budget = batch_size * int(lengths.max(initial=1))
         # Of no examples there is a batch too: it gives the outputs' shape.
-        batches = cut_by_tokens(order, lengths, budget, limit) or [order]
-        outputs = [np.asarray(self._call_function(encoded.batch(part))) for part in batches]
-        merged = np.concatenate(outputs)
-        restored = np.empty_like(merged)
-        restored[order] = merged
-        return restored
+        for part in cut_by_tokens(order, lengths, budget, limit) or [order]:
+            yield part, self._call_function(encoded.batch(part))
 
     @property
     def _call_function(self) -> Any:

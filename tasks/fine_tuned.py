@@ -24,7 +24,7 @@ class FineTunedTask(AnsweringTask):
         packs: whether `loss_terms` takes several examples to a row.
     """
 
-    best_metric: ClassVar[str]
+    best_metric: str
     packs: ClassVar[bool] = False
 
     # Data.
@@ -54,6 +54,10 @@ class FineTunedTask(AnsweringTask):
     @abc.abstractmethod
     def metric_names(self) -> tuple[str, ...]:
         """What `metrics_of` gives apart from `loss`."""
+
+    def details(self, prepared: Prepared, outputs: Any) -> dict[str, Any]:
+        """What `metrics.json` and `evaluate` have beside the metrics; no numbers of an epoch."""
+        return {}
 
     def scored_row(self, example: Mapping[str, Any], answer: Any) -> dict[str, Any]:
         """A line of `predictions.jsonl`: a labelled example with its answer.

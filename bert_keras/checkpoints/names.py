@@ -150,6 +150,11 @@ _HEADS: dict[str, tuple[_Row, ...]] = {
         ("qa_outputs/kernel", "qa_outputs.weight^T", "cls/squad/output_weights^T", ""),
         ("qa_outputs/bias", "qa_outputs.bias", "cls/squad/output_bias", ""),
     ),
+    # Known to this library alone; transformers leaves it out.
+    "crf": tuple(
+        (name, f"crf.{name}", "", "")
+        for name in ("transitions", "start_transitions", "end_transitions")
+    ),
 }
 HEADS = tuple(_HEADS)
 

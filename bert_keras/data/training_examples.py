@@ -47,3 +47,35 @@ class LabelledExamples:
         tokens = tf.TensorSpec([None, None], tf.int32)
         labels = tf.TensorSpec([None, *self.labels.shape[1:]], self.labels.dtype)
         return {name: tokens for name in FEATURES}, labels
+
+
+# The label of a token that has none.
+NO_LABEL = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenLabelledExamples:
+    """Tokenized examples with a label for each token, or `NO_LABEL`.
+
+    `labels` is int32, those of all examples one after the other, as `inputs.token_ids` are. A
+    batch has them as `[batch, length]`, the padding without labels.
+    """
+
+    inputs: EncodedExamples
+    labels: npt.NDArray[np.int32]
+
+    @property
+    def lengths(self) -> Ints:
+        return self.inputs.lengths
+
+    def batch(self, indices: Ints) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
+        features = self.inputs.batch(indices)
+        real = features["padding_mask"] == 1
+        labels = np.full(real.shape, NO_LABEL, np.int32)
+        parts = [self.labels[slice(*self.inputs.splits[[i, i + 1]])] for i in indices]
+        labels[real] = np.concatenate(parts)
+        return features, labels
+
+    def spec(self) -> Any:
+        tokens = tf.TensorSpec([None, None], tf.int32)
+        return {name: tokens for name in FEATURES}, tokens
