@@ -17,7 +17,9 @@ def run(values: flags.FlagValues) -> int:
     task.check(examples)
     prepared = task.prepare(examples)
     started = time.monotonic()
-    metrics = task.metrics_of(prepared, task.run(prepared, values.batch_size))
+    outputs = task.run(prepared, values.batch_size)
+    metrics, details = task.metrics_of(prepared, outputs), task.details(prepared, outputs)
     seconds = round(time.monotonic() - started, 3)
-    print(json.dumps({**metrics, "examples": len(examples), "seconds": seconds}, indent=2))
+    row = {**metrics, "examples": len(examples), "seconds": seconds, **details}
+    print(json.dumps(row, indent=2, ensure_ascii=False))
     return 0

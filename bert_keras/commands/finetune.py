@@ -118,7 +118,8 @@ def _score_dev(task: FineTunedTask, dev: Prepared, output_dir: pathlib.Path) -> 
         for index, answer in enumerate(task.answers(dev, outputs))
     ]
     write_json_lines(output_dir / "predictions.jsonl", rows)
-    return {**task.metrics_of(dev, outputs), "examples": len(dev.examples)}
+    metrics, details = task.metrics_of(dev, outputs), task.details(dev, outputs)
+    return {**metrics, "examples": len(dev.examples), **details}
 
 
 def _best_metric(values: flags.FlagValues, task: FineTunedTask) -> str:
