@@ -204,23 +204,6 @@ def flash_attention(
     return ops.swapaxes(context, 1, 2)
 
 
-def real_places(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Which places of a grid hold tokens, and which of these each place is.
-
-    Args:
-        mask: int `[batch, length]`, 1 for tokens and 0 for padding. The first place of a row
-            always counts as a token. TensorFlow only: the number of tokens is not static.
-
-    Returns:
-        int32 `[tokens]`, the places in `[batch * length]`; int32 `[batch * length]`, for each
-        place the number of its token, or of another one where it is padding.
-    """
-    kept = tf.concat([tf.ones_like(mask[:, :1]), mask[:, 1:]], axis=1)
-    flat = tf.reshape(tf.cast(kept > 0, tf.int32), [-1])
-    places = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
-    return places, tf.cumsum(flat) - 1
-
-
 def is_static(x: Tensor) -> bool:
     """Whether all sizes of `x` are known, as they are outside graphs and on TPU."""
     return not ON_TENSORFLOW or x.shape.is_fully_defined()

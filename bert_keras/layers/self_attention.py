@@ -12,6 +12,7 @@ from bert_keras.layers import kernels
 from bert_keras.layers.basic import BertLayer, LayerNorm, Linear, truncated_normal
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.token_grid import TokenGrid
+from bert_keras.layers.token_layout import TokenLayout
 
 
 class SelfAttention(BertLayer):
@@ -22,11 +23,11 @@ class SelfAttention(BertLayer):
 
     Call arguments:
         rows: `[tokens, hidden]`.
-        bias: float32 `[batch, 1, 1 or length, length]`, added to the scaled scores.
-        grid: how the rows stand in `[batch, length]`.
+        layout: the grids that the rows attend on.
         seed: int32 `[2]` for dropout, or None.
 
-    Returns the new rows and the attention probabilities `[batch, heads, length, length]`.
+    Returns the new rows and the attention probabilities of the first grid,
+    `[batch, heads, length, length]`.
     """
 
     def __init__(self, config: BertConfig, **kwargs: Any) -> None:
@@ -91,25 +92,33 @@ class SelfAttention(BertLayer):
             [query, ops.zeros_like(query), update(self.lora_value)], axis=1
         )
 
-    def call(
-        self,
-        rows: Tensor,
-        bias: Tensor,
-        grid: TokenGrid,
-        seed: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
+    def call(self, rows: Tensor, layout: TokenLayout, seed: Tensor | None) -> tuple[Tensor, Tensor]:
         config = self.config
-        heads, size = config.num_attention_heads, config.head_size
         training = seed is not None
         projected = self._project(rows, training)
-        query, key, value = grid.to_heads(projected, 3, heads)
-        rate = config.attention_probs_dropout_prob
         attention_seed = None if seed is None else kernels.fold_seed(seed, 0)
-        context, probabilities = kernels.attend(
-            query, key, value, 1.0 / math.sqrt(size), bias, rate, attention_seed
-        )
+        attended = [self._attend(projected, grid, attention_seed) for grid in layout.grids]
+        contexts = [context for context, _ in attended]
+        context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=0)
         output_seed = None if seed is None else kernels.fold_seed(seed, 1)
-        output = self.output_dense(grid.to_rows(context), training=training)
-        return self.layer_norm.add(
-            output, rows, config.hidden_dropout_prob, output_seed
-        ), probabilities
+        output = self.output_dense(context, training=training)
+        return self.layer_norm.add(output, rows, config.hidden_dropout_prob, output_seed), attended[
+            0
+        ][1]
+
+    def _attend(
+        self, projected: Tensor, grid: TokenGrid, seed: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The context of a grid's rows, `[own tokens, hidden]`, and the probabilities."""
+        config = self.config
+        query, key, value = grid.to_heads(projected, 3, config.num_attention_heads)
+        context, probabilities = kernels.attend(
+            query,
+            key,
+            value,
+            1.0 / math.sqrt(config.head_size),
+            grid.bias,
+            config.attention_probs_dropout_prob,
+            seed,
+        )
+        return grid.to_rows(context), probabilities

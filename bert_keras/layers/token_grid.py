@@ -1,4 +1,4 @@
-"""Where the tokens of a batch stand: as rows for dense layers, as a grid for attention."""
+"""A grid of tokens for attention, and the rows for dense layers that it is filled from."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from bert_keras.layers.kernels import Tensor
 
 
 class TokenGrid:
-    """Lays out the tokens of a batch, `rows` `[tokens, width]`, and back.
+    """Lays out rows `[tokens, width]` by attention heads on a grid `[batch, length]`, and back.
 
-    The rows are all places of the grid `[batch, length]`, or the real tokens alone: then no
-    dense layer works on padding. What padding holds on the grid is not defined.
+    The grid holds all tokens or some; what padding holds on it is not defined.
 
     Args:
         batch, length: the sizes of the grid, static where they are known.
         training: whether there will be a gradient.
-        mask: int `[batch, length]`, 1 for tokens and 0 for padding, which is then left out of
-            the rows (but for a row's first place); None keeps it.
+        bias: float32 `[batch, 1, 1 or length, length]`, added to the grid's attention scores.
+        places: int32 `[own tokens]`, where on the grid, `[batch * length]`, each of its tokens
+            stands, in the order of the rows; None where the rows are all places.
+        rows: int32 `[batch * length]`, the row of each place; of padding, any. It goes with
+            `places`.
     """
 
     def __init__(
@@ -26,28 +28,18 @@ class TokenGrid:
         batch: Tensor | int,
         length: Tensor | int,
         training: bool,
-        mask: Tensor | None = None,
+        bias: Tensor,
+        places: Tensor | None = None,
+        rows: Tensor | None = None,
     ) -> None:
         self._batch, self._length, self._training = batch, length, training
-        self._places: Tensor | None = None
-        self._order: Tensor | None = None
+        self.bias = bias
+        self._places, self._rows = places, rows
         self._indices: dict[tuple[int, int, bool], Tensor] = {}
-        if mask is not None:
-            # The place of each row on the grid, and the row of each place; of padding, any.
-            self._places, self._order = kernels.real_places(mask)
-
-    def pack(self, rows: Tensor) -> Tensor:
-        """Rows of all places `[batch * length, width]` as the rows that are kept."""
-        return rows if self._places is None else kernels.gather_rows(rows, self._places)
-
-    def unpack(self, rows: Tensor) -> Tensor:
-        """Rows as `[batch, length, width]`."""
-        if self._order is not None:
-            rows = kernels.gather_rows(rows, self._order)
-        return ops.reshape(rows, (self._batch, self._length, rows.shape[-1]))
 
     def to_heads(self, rows: Tensor, parts: int, heads: int) -> list[Tensor]:
-        """Rows `[tokens, parts * heads * size]` as `parts` of `[batch, heads, length, size]`."""
+        """All rows, `[tokens, parts * heads * size]`, to `parts` of `[batch, heads, length, size]`
+        with the tokens of this grid."""
         size = rows.shape[-1] // (parts * heads)
         if not kernels.ON_TENSORFLOW:
             split = ops.reshape(rows, (self._batch, self._length, parts, heads, size))
@@ -57,7 +49,7 @@ class TokenGrid:
         return ops.unstack(ops.reshape(pieces, shape), parts)
 
     def to_rows(self, context: Tensor) -> Tensor:
-        """`[batch, heads, length, size]` as rows `[tokens, heads * size]`."""
+        """`[batch, heads, length, size]` as rows of its own, `[own tokens, heads * size]`."""
         heads, size = context.shape[1], context.shape[3]
         if not kernels.ON_TENSORFLOW:
             return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, heads * size))
@@ -85,7 +77,7 @@ class TokenGrid:
 
     def _grid_from_rows(self, parts: int, heads: int) -> Tensor:
         """Indices `[parts, batch, heads, length]` into pieces `[tokens, parts, heads]`."""
-        rows = self._places_in_order() if self._order is None else self._order
+        rows = self._places_in_order() if self._rows is None else self._rows
         rows = ops.reshape(rows, (1, self._batch, 1, self._length))
         part = ops.arange(parts, dtype="int32")[:, None, None, None]
         head = ops.arange(heads, dtype="int32")[:, None]

@@ -9,7 +9,7 @@ from bert_keras.layers import kernels
 from bert_keras.layers.basic import BertLayer, LayerNorm, Linear
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.self_attention import SelfAttention
-from bert_keras.layers.token_grid import TokenGrid
+from bert_keras.layers.token_layout import TokenLayout
 
 
 class TransformerBlock(BertLayer):
@@ -35,14 +35,8 @@ class TransformerBlock(BertLayer):
         self.output_dense.build(self.config.intermediate_size)
         self.layer_norm.build(self.config.hidden_size)
 
-    def call(
-        self,
-        rows: Tensor,
-        bias: Tensor,
-        grid: TokenGrid,
-        seed: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        attended, probabilities = self.self_attention(rows, bias, grid=grid, seed=seed)
+    def call(self, rows: Tensor, layout: TokenLayout, seed: Tensor | None) -> tuple[Tensor, Tensor]:
+        attended, probabilities = self.self_attention(rows, layout=layout, seed=seed)
         training = seed is not None
         expanded = self.intermediate(attended, training=training)
         output = self.output_dense(expanded, training=training)

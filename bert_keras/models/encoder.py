@@ -15,29 +15,8 @@ from bert_keras.layers.basic import named_weights
 from bert_keras.layers.embeddings import BertEmbeddings
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.pooler import Pooler
-from bert_keras.layers.token_grid import TokenGrid
+from bert_keras.layers.token_layout import TokenLayout, all_places, real_tokens
 from bert_keras.layers.transformer_block import TransformerBlock
-
-# What google-research/bert adds to the scores of positions that must not be seen.
-_HIDDEN_FROM_VIEW = -10000.0
-
-
-def attention_bias(padding_mask: Tensor, sequence_ids: Tensor | None) -> Tensor:
-    """What is added to attention scores: 0 where a position is seen, -10000 where it is not.
-
-    Args:
-        padding_mask: int `[batch, length]`, 1 for tokens and 0 for padding.
-        sequence_ids: int `[batch, length]` of a packed batch, which example of the row each
-            token belongs to (0 is padding), or None for one example per row.
-
-    Returns float32 `[batch, 1, 1, length]`, or `[batch, 1, length, length]` when packed, where
-    attention is block-diagonal: it stays inside each example.
-    """
-    if sequence_ids is None:
-        seen = padding_mask[:, None, None, :] > 0
-    else:
-        seen = sequence_ids[:, None, :, None] == sequence_ids[:, None, None, :]
-    return (1.0 - ops.cast(seen, "float32")) * _HIDDEN_FROM_VIEW
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
@@ -159,36 +138,34 @@ class BertEncoder(keras.Model):
     ) -> dict[str, Any]:
         features = {name: ops.cast(value, "int32") for name, value in features.items()}
         token_ids = features["token_ids"]
-        batch, length = ops.shape(token_ids)
         segment_ids = features.get("segment_ids")
         if segment_ids is None:
             segment_ids = ops.zeros_like(token_ids)
         padding_mask = features.get("padding_mask")
         if padding_mask is None:
             padding_mask = ops.cast(token_ids != self.config.pad_token_id, "int32")
-        bias = attention_bias(padding_mask, features.get("sequence_ids"))
         seed = self._dropout_seed(features) if training else None
 
-        # Where shapes are left open, as in predictions and in servables, the rows are the real
-        # tokens alone; where they are fixed (and for a gradient, which gathering would slow
-        # down) they are all places.
-        open_shape = not training and not kernels.is_static(token_ids)
-        grid = TokenGrid(batch, length, training, padding_mask if open_shape else None)
-        rows = self.embeddings(token_ids, segment_ids, features.get("position_ids"), seed)
-        rows = grid.pack(rows)
+        layout = self._layout(token_ids, padding_mask, features, training, output_attentions)
+        rows = self.embeddings(
+            layout.pack(token_ids),
+            layout.pack(segment_ids),
+            self._position_ids(layout, features, token_ids),
+            seed,
+        )
         hidden_states, attentions = [rows], []
         for index, block in enumerate(self.blocks):
             block_seed = None if seed is None else kernels.fold_seed(seed, index + 1)
-            rows, probabilities = self._run_block(block, rows, bias, grid, block_seed)
+            rows, probabilities = self._run_block(block, rows, layout, block_seed)
             hidden_states.append(rows)
             attentions.append(probabilities)
 
-        sequence = grid.unpack(rows)
+        sequence = layout.unpack(rows)
         outputs: dict[str, Any] = {"sequence_output": sequence}
         if self.pooler is not None:
             outputs["pooled_output"] = self._pool(self.pooler, sequence, features)
         if output_hidden_states:
-            outputs["hidden_states"] = [grid.unpack(state) for state in hidden_states]
+            outputs["hidden_states"] = [layout.unpack(state) for state in hidden_states]
         if output_attentions:
             outputs["attentions"] = attentions
         return outputs
@@ -197,21 +174,46 @@ class BertEncoder(keras.Model):
         seed = features.get("dropout_seed")
         return ops.cast(self.seed_generator.next(), "int32") if seed is None else seed
 
-    def _run_block(
+    def _layout(
         self,
-        block: TransformerBlock,
-        rows: Tensor,
-        bias: Tensor,
-        grid: TokenGrid,
-        seed: Tensor | None,
+        token_ids: Tensor,
+        padding_mask: Tensor,
+        features: Mapping[str, Tensor],
+        training: bool,
+        output_attentions: bool,
+    ) -> TokenLayout:
+        """Where shapes are left open, as in predictions and in servables, the rows are the real
+        tokens alone; where they are fixed (and for a gradient, which gathering would slow down)
+        they are all places."""
+        sequence_ids = features.get("sequence_ids")
+        if training or kernels.is_static(token_ids):
+            return all_places(padding_mask, sequence_ids, training)
+        split = sequence_ids is None and not output_attentions
+        return real_tokens(padding_mask, sequence_ids, split)
+
+    def _position_ids(
+        self, layout: TokenLayout, features: Mapping[str, Tensor], token_ids: Tensor
+    ) -> Tensor | None:
+        """The positions of the layout's rows; None for 0, 1, 2, … in each row of the batch."""
+        given = features.get("position_ids")
+        if given is None and not layout.skips_padding:
+            return None
+        if given is None:
+            length = ops.shape(token_ids)[1]
+            kernels.check_at_most(length, self.config.max_position_embeddings, "sequence length")
+            given = ops.broadcast_to(ops.arange(length, dtype="int32"), ops.shape(token_ids))
+        return layout.pack(given)
+
+    def _run_block(
+        self, block: TransformerBlock, rows: Tensor, layout: TokenLayout, seed: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         if not (self.gradient_checkpointing and seed is not None):
-            return block(rows, bias, grid=grid, seed=seed)
+            return block(rows, layout=layout, seed=seed)
 
-        def layer(rows: Tensor, bias: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-            return block(rows, bias, grid=grid, seed=seed)
+        def layer(rows: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
+            return block(rows, layout=layout, seed=seed)
 
-        return kernels.recompute(layer)(rows, bias, seed)
+        return kernels.recompute(layer)(rows, seed)
 
     def _pool(self, pooler: Pooler, sequence: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         """Pooled output `[batch, hidden]`, or `[batch, per_row, hidden]` of a packed batch."""
