@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.errors import UserError
-from bert_keras.tokenization import detokenizer, pairs, vocabulary, wordpiece
+from bert_keras.tokenization import detokenizer, masks, pairs, vocabulary, wordpiece
 
 CONFIG_FILE = "tokenizer_config.json"
 # Stands for a lone surrogate of a Python string, which has no UTF-8: a letter as well,
@@ -165,6 +165,32 @@ class BertTokenizer(keras.layers.Layer):
         packed = pairs.pack(pieces.ids, pieces.row_splits, paired, core.specials, limit, pad_to)
         shape = [inputs[0].shape[0], pad_to if isinstance(pad_to, int) else None]
         return {name: tf.ensure_shape(value, shape) for name, value in packed.items()}
+
+    def with_masks(self, texts: Strings, max_length: int = 512) -> Features:
+        """As calling the tokenizer, but "[MASK]" in a text is the special token.
+
+        What stands before and after it is tokenized by itself, as transformers does it.
+
+        Args:
+            texts: as for `__call__`; single texts only.
+            max_length: most positions of a row, [CLS] and [SEP] among them.
+
+        Returns:
+            the features of `__call__`.
+
+        Raises:
+            UserError: as for `__call__`, or the vocabulary has no [MASK].
+        """
+        inputs, mask_id = [_strings(texts, "texts")], self.mask_id
+        if max_length < 3:
+            raise UserError(f"max_length={max_length}: expected at least 3")
+
+        def features(texts: tf.Tensor, limit: Size) -> Features:
+            core = self._ready
+            ids, splits = masks.tokenize(core.wordpiece, texts, mask_id)
+            return pairs.pack(ids, splits, False, core.specials, limit, None)
+
+        return self._run(("masks",), features, inputs, [max_length])
 
     def tokenize(self, texts: Strings) -> tf.RaggedTensor:
         """Ids without special tokens, whole texts: ragged int32 [batch, (tokens)]."""
