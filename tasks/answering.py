@@ -148,11 +148,15 @@ class AnsweringTask(BertTask):
         return cls.architecture in named and (cls.head is None or checkpoint.has_head(cls.head))
 
     @classmethod
+    def option_names(cls) -> set[str]:
+        """The names of the task's own arguments of the constructor."""
+        return inspect.signature(cls.__init__).parameters.keys() - _SHARED
+
+    @classmethod
     def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
         """The options that a checkpoint of this task was saved with, as far as it says."""
         own = checkpoint.settings.get("bert_keras", {})
-        names = inspect.signature(cls.__init__).parameters.keys() - _SHARED
-        return {name: own[name] for name in names if name in own}
+        return {name: own[name] for name in cls.option_names() if name in own}
 
     @classmethod
     def from_pretrained(
@@ -185,8 +189,7 @@ class AnsweringTask(BertTask):
             UserError: the checkpoint is damaged, is not a BERT, or has another kind of head.
         """
         keras.utils.set_random_seed(seed)
-        names = inspect.signature(cls.__init__).parameters.keys() - _SHARED
-        given = {name: options.pop(name) for name in names & options.keys()}
+        given = {name: options.pop(name) for name in cls.option_names() & options.keys()}
         checkpoint, tokenizer = open_with_tokenizer(init, tokenizer, options)
         encoder = checkpoint.encoder(add_pooler=cls.needs_pooler, dtype=dtype, **options)
         trained = cls.recognises(checkpoint)

@@ -7,12 +7,12 @@ import time
 
 from absl import flags
 
-from bert_keras.commands.loading import load_task, read_flagged
+from bert_keras.commands.loading import load_scored_task, read_flagged
 
 
 def run(values: flags.FlagValues) -> int:
     """Prints the metrics as one JSON object."""
-    task = load_task("model", values.model)
+    task = load_scored_task("model", values.model)
     examples = read_flagged(task, values, values.data, labelled=True)
     task.check(examples)
     prepared = task.prepare(examples)

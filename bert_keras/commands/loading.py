@@ -10,11 +10,13 @@ from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
-    from bert_keras.tasks import FineTunedTask
+    from bert_keras.tasks import AnsweringTask, FineTunedTask
 
 
-def load_task(flag: str, directory: str) -> FineTunedTask:
+def load_task(flag: str, directory: str, **options: Any) -> AnsweringTask:
     """The task model in a directory that `finetune` or transformers wrote.
+
+    `options` are of the task's constructor, under the names of their flags; None is not given.
 
     Raises:
         UserError: the directory has no head of a known task or is damaged; names the flag.
@@ -27,7 +29,10 @@ def load_task(flag: str, directory: str) -> FineTunedTask:
         checkpoint = checkpoints.open_checkpoint(directory)
         kind = task_of(checkpoint)
         if kind is not None:
-            return kind.from_pretrained(directory)
+            given = {name: value for name, value in options.items() if value is not None}
+            for name in given.keys() - kind.option_names():
+                raise UserError(f"holds a {kind.task_name} model, which takes no --{name}")
+            return kind.from_pretrained(directory, **given)
     except UserError as error:
         raise UserError(f"--{flag}={directory}: {error}") from None
     architecture = ", ".join(checkpoint.settings.get("architectures") or ["none"])
@@ -38,8 +43,22 @@ def load_task(flag: str, directory: str) -> FineTunedTask:
     )
 
 
+def load_scored_task(flag: str, directory: str) -> FineTunedTask:
+    """As `load_task`, for what has metrics.
+
+    Raises:
+        UserError: as `load_task`, or the task has none.
+    """
+    from bert_keras.tasks import FineTunedTask
+
+    task = load_task(flag, directory)
+    if not isinstance(task, FineTunedTask):
+        raise UserError(f"--{flag}={directory}: a {task.task_name} model has no metrics")
+    return task
+
+
 def read_flagged(
-    kind: type[FineTunedTask] | FineTunedTask, values: flags.FlagValues, spec: str, labelled: bool
+    kind: type[AnsweringTask] | AnsweringTask, values: flags.FlagValues, spec: str, labelled: bool
 ) -> Any:
     """Examples of a task from a data source, with the column flags of the verb."""
     source = DataSource(

@@ -34,7 +34,7 @@ def run(values: flags.FlagValues) -> int:
 
 
 def _from_model(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
-    task = load_task("model", values.model)
+    task = load_task("model", values.model, top_k=values.top_k)
     examples = read_flagged(task, values, values.input, labelled=False)
     task.check(examples)
 
