@@ -2,6 +2,8 @@
 
 from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.fill_mask import FillMask
+from bert_keras.tasks.filled_text import Fill, FilledText
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
 from bert_keras.tasks.pretrainer import BertPretrainer
 from bert_keras.tasks.registry import TASKS, task_of
@@ -13,6 +15,9 @@ __all__ = [
     "BertPretrainer",
     "BertTask",
     "Classification",
+    "Fill",
+    "FillMask",
+    "FilledText",
     "FineTunedTask",
     "Prepared",
     "TextClassifier",

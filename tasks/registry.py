@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bert_keras.checkpoints import Checkpoint
+from bert_keras.tasks.answering import AnsweringTask
+from bert_keras.tasks.fill_mask import FillMask
 from bert_keras.tasks.fine_tuned import FineTunedTask
 from bert_keras.tasks.text_classifier import TextClassifier
 
@@ -11,10 +13,11 @@ _ALL: tuple[type[FineTunedTask], ...] = (TextClassifier,)
 TASKS: dict[str, type[FineTunedTask]] = {task.task_name: task for task in _ALL}
 
 
-def task_of(checkpoint: Checkpoint) -> type[FineTunedTask] | None:
-    """The task that a checkpoint was fine-tuned for, None where it is for none of them.
+def task_of(checkpoint: Checkpoint) -> type[AnsweringTask] | None:
+    """The task that a checkpoint was trained for, None where it is for none of them.
 
     Raises:
         UserError: it is a task's, but of a kind that is not known.
     """
-    return next((task for task in _ALL if task.recognises(checkpoint)), None)
+    known = (*TASKS.values(), FillMask)
+    return next((task for task in known if task.recognises(checkpoint)), None)
