@@ -17,6 +17,8 @@ _LONGEST_FIELD = 2**31 - 1
 MISSING = object()
 
 _COLA_COLUMNS = ["source", "label", "original_label", "sentence"]
+_CODAH_COLUMNS = ["category", "question", "answer0", "answer1", "answer2", "answer3", "label"]
+_CODAH_CATEGORIES = ("i", "n", "o", "p", "q", "r", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Table:
 def read_tsv(source: str, lines: Sequence[str]) -> Table:
     """Tab separated values as GLUE writes them: a quotation mark is a character like any other.
 
-    CoLA's files have no header; they are known by their four columns (source, label, star or
-    nothing, sentence).
+    Two data sets have no header and are known by their columns: CoLA by its four (source, label,
+    star or nothing, sentence), CODAH by its seven (a letter or nothing for the category,
+    question, four answers, the right one's number from 0).
 
     Raises:
         UserError: a row has another number of fields than the header.
@@ -49,11 +52,17 @@ def read_tsv(source: str, lines: Sequence[str]) -> Table:
     rows = [line.split("\t") for line in lines]
     if _is_cola(rows[0]):
         return _table(source, _COLA_COLUMNS, rows, range(1, len(rows) + 1))
+    if _is_codah(rows[0]):
+        return _table(source, _CODAH_COLUMNS, rows, range(1, len(rows) + 1))
     return _table(source, rows[0], rows[1:], range(2, len(rows) + 1))
 
 
 def _is_cola(row: Sequence[str]) -> bool:
     return len(row) == 4 and row[1] in ("0", "1") and row[2] in ("", "*")
+
+
+def _is_codah(row: Sequence[str]) -> bool:
+    return len(row) == 7 and row[0] in _CODAH_CATEGORIES and row[6] in ("0", "1", "2", "3")
 
 
 def read_csv(source: str, lines: Sequence[str]) -> Table:

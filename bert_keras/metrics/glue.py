@@ -13,6 +13,14 @@ def accuracy(labels: Labels, predictions: Labels) -> float:
     return float(np.mean(labels == predictions)) if len(labels) else 0.0
 
 
+def mean_cross_entropy(labels: Labels, logits: npt.NDArray[np.floating]) -> float:
+    """Mean softmax cross-entropy of logits `[N, classes]`, in double precision."""
+    wide = logits.astype(np.float64)
+    top = wide.max(axis=-1, keepdims=True)
+    log_sums = np.log(np.exp(wide - top).sum(axis=-1)) + top[:, 0]
+    return float((log_sums - wide[np.arange(len(labels)), labels]).mean())
+
+
 def binary_counts(labels: Labels, predictions: Labels) -> tuple[int, int, int]:
     """True positives, false positives and false negatives of class 1."""
     positive, predicted = labels == 1, predictions == 1

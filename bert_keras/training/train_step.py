@@ -32,6 +32,14 @@ class LossTerm:
     weight: tf.Tensor
     correct: tf.Tensor | None = None
 
+    @classmethod
+    def of(cls, losses: tf.Tensor, weights: tf.Tensor | None) -> LossTerm:
+        """The term of losses `[…]` and as many weights; None for a weight of 1 each."""
+        if weights is None:
+            weights = tf.ones_like(losses)
+        weights = tf.reshape(tf.cast(weights, losses.dtype), tf.shape(losses))
+        return cls(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+
     def mean(self) -> tf.Tensor:
         """This replica's own mean, for metrics."""
         return self.total / tf.maximum(self.weight, _SMALLEST_WEIGHT)

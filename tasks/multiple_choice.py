@@ -1,0 +1,209 @@
+"""MultipleChoice: which of several texts goes on from, or answers, a context."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from bert_keras.data.batches import Ints
+from bert_keras.data.choices import ChoiceExamples, examples_of_choices, read_choices
+from bert_keras.data.grouped_examples import GroupedExamples, group_splits, padded_groups
+from bert_keras.data.source import DataSource
+from bert_keras.metrics.glue import accuracy, mean_cross_entropy
+from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks.base import Batch
+from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
+from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
+from bert_keras.tasks.grouped_inputs import as_groups, as_rows, group_dataset
+from bert_keras.tasks.inputs import as_strings, gather_texts, has_features
+from bert_keras.tokenization import BertTokenizer
+from bert_keras.training.train_step import LossTerm, StepResult
+
+# The logit of a choice that an example does not have: its probability is 0, its loss finite.
+_NO_CHOICE = -1e9
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The answer for one input: the likeliest choice's number and text, and all probabilities."""
+
+    choice: int
+    text: str
+    scores: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedChoices(Prepared):
+    """`inputs` has a row for each choice; `splits`, `[N + 1]`, says which are an example's."""
+
+    splits: Ints
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class MultipleChoice(FineTunedTask):
+    """BERT for multiple choice: dropout and one output on the pooled output of each choice.
+
+    An example is a context and two choices or more; their number may differ between examples.
+    Each choice is read together with the context, as a pair of texts, and the softmax is over
+    the choices (Zellers et al. 2018, https://arxiv.org/abs/1808.05326).
+
+    Args:
+        encoder: a BertEncoder with a pooler.
+        tokenizer: the BertTokenizer of its vocabulary.
+        max_length, seed: see `BertTask`.
+
+    Example:
+
+        model = MultipleChoice.from_pretrained("DIR")
+        model.compile()
+        model.fit((contexts, choices), labels, epochs=3)   # choices: a list of texts each
+        model.predict((["It rained. He"], [["took an umbrella.", "ate it."]]))[0].text
+    """
+
+    task_name = "multiple_choice"
+    architecture = "BertForMultipleChoice"
+    head = "classifier"
+    best_metric = "accuracy"
+
+    def __init__(
+        self,
+        encoder: BertEncoder,
+        tokenizer: BertTokenizer,
+        max_length: int = 128,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("name", "multiple_choice")
+        if encoder.pooler is None:
+            raise ValueError("MultipleChoice needs an encoder with a pooler")
+        super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
+        config = encoder.config
+        self.classifier = DenseHead(config, 1, classifier_dropout(config), dtype=self.dtype_policy)
+        self.classifier.build(config.hidden_size)
+        self.built = True
+
+    def call(self, features: Batch, training: bool = False) -> Any:
+        """Float32 logits `[batch, choices]` of features `[batch, choices, length]`.
+
+        A choice that is all padding has the logit -1e9. Features `[rows, length]`, a choice
+        each, give `[rows]`.
+        """
+        rows, shape = as_rows(features)
+        pooled = self.encoder(rows, training=training)["pooled_output"]
+        seed = self.dropout_seed(rows) if training else None
+        logits = self.classifier(pooled, training=training, dropout_seed=seed)
+        there = ops.any(ops.cast(rows["padding_mask"], "bool"), axis=-1)
+        return ops.reshape(ops.where(there, logits[:, 0], _NO_CHOICE), shape)
+
+    def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
+        """Softmax cross-entropy over the choices, summed, with the weight of each example."""
+        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
+        return StepResult({"loss": LossTerm.of(losses, weights)}, outputs)
+
+    def default_metrics(self) -> list[keras.metrics.Metric]:
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """(contexts `[batch]`, choices `[batch, choices]`) as features, in the graph.
+
+        A choice that is an empty text is none.
+        """
+        contexts, choices = x
+        if isinstance(choices, tf.RaggedTensor):
+            choices = choices.to_tensor("")
+        group = tf.shape(choices)[1]
+        flat = tf.reshape(choices, [-1])
+        features = self.tokenizer(tf.repeat(contexts, group), flat, max_length=self.max_length)
+        there = tf.cast(flat != "", tf.int32)[:, None]
+        features["padding_mask"] *= there
+        parts = (as_groups(features, group), y, sample_weight)
+        return tuple(part for part in parts if part is not None)
+
+    def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """The numbers of the right choices, from 0, int32."""
+        return tf.cast(labels, tf.int32)
+
+    def _feature_dataset(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
+    ) -> tf.data.Dataset:
+        if not (isinstance(x, tf.data.Dataset) or has_features(x)):
+            examples = self.examples_of(x)
+            width = max(map(len, examples.choices), default=0)
+            padded = [row + [""] * (width - len(row)) for row in examples.choices]
+            seed = self.seed if shuffle else None
+            x = group_dataset((examples.contexts, padded), y, sample_weight, batch_size, seed)
+            y = sample_weight = None
+        return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle)
+
+    # Data, answers and metrics.
+
+    @classmethod
+    def read(cls, source: DataSource, labelled: bool = True) -> ChoiceExamples:
+        """Contexts, their choices and the right one's number; see `read_choices`."""
+        return read_choices(source, labelled)
+
+    @classmethod
+    def examples_of(cls, x: Any) -> ChoiceExamples:
+        """A tuple (contexts, choices), `choices` a list of texts for each context; or a dataset
+        of batches of such."""
+        if isinstance(x, ChoiceExamples):
+            return x
+        contexts, choices = gather_texts(x)
+        return examples_of_choices(as_strings(contexts), [as_strings(row) for row in choices])
+
+    def prepare(self, examples: ChoiceExamples) -> PreparedChoices:
+        sizes = [len(row) for row in examples.choices]
+        contexts = [
+            context
+            for context, size in zip(examples.contexts, sizes, strict=True)
+            for _ in range(size)
+        ]
+        choices = [choice for row in examples.choices for choice in row]
+        labels = None if examples.labels is None else np.asarray(examples.labels, np.int32)
+        inputs = self.encode(contexts, choices)
+        return PreparedChoices(examples, inputs, labels, group_splits(sizes))
+
+    def training_examples(self, prepared: Prepared) -> GroupedExamples:
+        assert isinstance(prepared, PreparedChoices)
+        return GroupedExamples(prepared.inputs, prepared.splits, prepared.gold)
+
+    def run(self, prepared: Prepared, batch_size: int | None = None) -> np.ndarray:
+        """Logits `[N, choices]`, -1e9 where an example has no choice."""
+        assert isinstance(prepared, PreparedChoices)
+        logits = self.raw_outputs(prepared.inputs, batch_size)
+        return padded_groups(logits, prepared.splits, _NO_CHOICE)
+
+    def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[Choice]:
+        """Logits `[N, choices]` as the likeliest choice with the probabilities of all."""
+        answers = []
+        for row, logits in zip(prepared.examples.choices, outputs, strict=True):
+            scores = ops.convert_to_numpy(ops.softmax(logits[: len(row)])).tolist()
+            best = int(np.argmax(scores))
+            answers.append(Choice(best, row[best], scores))
+        return answers
+
+    def metrics_of(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, float]:
+        """Loss and accuracy from logits and the numbers of the right choices."""
+        labels = prepared.gold
+        return {
+            "loss": mean_cross_entropy(labels, outputs),
+            "accuracy": accuracy(labels, outputs.argmax(axis=-1)),
+        }
+
+    def metric_names(self) -> tuple[str, ...]:
+        return ("accuracy",)
+
+    # Saving.
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def head_weights(self) -> dict[str, keras.Variable]:
+        weights = self.classifier.named_weights()
+        return {f"classifier/{name}": weight for name, weight in weights.items()}
