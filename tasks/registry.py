@@ -7,8 +7,9 @@ from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.fill_mask import FillMask
 from bert_keras.tasks.fine_tuned import FineTunedTask
 from bert_keras.tasks.text_classifier import TextClassifier
+from bert_keras.tasks.token_tagger import TokenTagger
 
-_ALL: tuple[type[FineTunedTask], ...] = (TextClassifier,)
+_ALL: tuple[type[FineTunedTask], ...] = (TextClassifier, TokenTagger)
 
 TASKS: dict[str, type[FineTunedTask]] = {task.task_name: task for task in _ALL}
 

@@ -7,7 +7,7 @@ from absl import flags
 from bert_keras.flags import common, task_options
 
 # Written out, so that help needs no model code; a test compares them with the tasks.
-_TASKS = ["classification"]
+_TASKS = ["classification", "tagging"]
 
 REQUIRED = ("init", "train", "output_dir")
 

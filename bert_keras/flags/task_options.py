@@ -9,7 +9,9 @@ from absl import flags
 
 # Which tasks take each of these flags; None, no value, is every flag's default.
 TASKS_OF: Mapping[str, tuple[str, ...]] = {
-    "labels": ("classification",),
+    "labels": ("classification", "tagging"),
+    "tag_scheme": ("tagging",),
+    "crf": ("tagging",),
 }
 
 
@@ -18,9 +20,20 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "labels",
         None,
-        "classification: the labels in order, separated by commas; by default those of --train, "
-        "sorted",
+        "classification, tagging: the labels in order, separated by commas; by default those of "
+        "--train, sorted",
         flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "tag_scheme",
+        None,
+        ["IOB1", "IOB2", "IOBES", "none"],
+        "tagging: how the model's tags mark entities, none for tags without prefixes; the data's "
+        "tags are converted to it. By default the data's own scheme",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "crf", None, "tagging: also learn which tag follows which", flag_values=values
     )
 
 

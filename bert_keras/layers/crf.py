@@ -136,15 +136,11 @@ def _forward(
 def _log_partition(emissions: tf.Tensor, lengths: tf.Tensor, scores: Scores) -> tf.Tensor:
     """The logarithm of the sum over all sequences of exp(score), `[batch]`."""
     between, first, last = scores
-    sums = _forward(
-        emissions, lengths, between, first, lambda x: tf.reduce_logsumexp(x, axis=1)
-    )
+    sums = _forward(emissions, lengths, between, first, lambda x: tf.reduce_logsumexp(x, axis=1))
     return tf.reduce_logsumexp(sums[-1] + last, axis=-1)
 
 
-def _score(
-    emissions: tf.Tensor, tags: tf.Tensor, lengths: tf.Tensor, scores: Scores
-) -> tf.Tensor:
+def _score(emissions: tf.Tensor, tags: tf.Tensor, lengths: tf.Tensor, scores: Scores) -> tf.Tensor:
     """The score of each row's tags, `[batch]`."""
     between, first, last = scores
     tags = tf.maximum(tags, 0)

@@ -1,0 +1,122 @@
+"""WordTask: the reading of sentences of words, for tasks that label each word."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bert_keras.data.source import DataSource
+from bert_keras.data.tagged_sentences import TaggedSentences, read_tagged, sentences_of
+from bert_keras.data.text_words import PlacedWords, place_words, split_words
+from bert_keras.data.training_examples import NO_LABEL, TokenLabelledExamples
+from bert_keras.data.word_windows import WordWindows, encode_words
+from bert_keras.errors import UserError
+from bert_keras.metrics import tag_schemes
+from bert_keras.tasks.fine_tuned import Prepared
+from bert_keras.tasks.inputs import as_strings, gather_texts
+from bert_keras.tasks.labelled import LabelledTask
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedWords(Prepared):
+    """Sentences as windows of tokens.
+
+    Attributes:
+        labels: of the tokens, int32: `NO_LABEL` but for the one that stands for each word.
+        placed: the words of each sentence in its text.
+        windows: which tokens stand for the words.
+    """
+
+    placed: list[PlacedWords]
+    windows: WordWindows
+
+    @property
+    def word_labels(self) -> np.ndarray:
+        """The index of every word's tag, `[W]`."""
+        return self.gold[self.windows.tokens]
+
+    def by_sentence(self, values: np.ndarray) -> list[list[Any]]:
+        """The values of all words, `[W]`, as lists, one for each sentence."""
+        splits = self.windows.splits
+        return [values[a:b].tolist() for a, b in zip(splits[:-1], splits[1:], strict=True)]
+
+
+class WordTask(LabelledTask):
+    """A task whose examples are sentences of words, each with a tag.
+
+    `tag_scheme` is the scheme of `labels`, to which the examples' tags are converted.
+    """
+
+    tag_scheme: str | None = None
+
+    @classmethod
+    def read(cls, source: DataSource, labelled: bool = True) -> TaggedSentences:
+        """Columns, JSON lines, and plain texts to tag; see `read_tagged`."""
+        return read_tagged(source, labelled)
+
+    @classmethod
+    def examples_of(cls, x: Any) -> TaggedSentences:
+        """A list of texts, or of lists of words; or a dataset of batches of texts."""
+        x = gather_texts(x)
+        if isinstance(x, (list, tuple)) and x and not isinstance(x[0], (str, bytes)):
+            return sentences_of(words=x)
+        return sentences_of(texts=as_strings(x))
+
+    @classmethod
+    def options_from(cls, train: TaggedSentences, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The tags of the training data, and their scheme, where these are not given.
+
+        Every tag that an entity of a known type may have is known, O first.
+
+        Raises:
+            UserError: tags obey no scheme (names file and line), or are all alike.
+        """
+        sentences = train.tags or []
+        scheme = given.get("tag_scheme") or tag_schemes.detect_scheme(sentences, train.where)
+        distinct = {tag for tags in sentences for tag in tags}
+        labels = sorted(distinct)
+        if scheme != tag_schemes.NO_SCHEME:
+            tag_schemes.check_prefixes(sentences, train.where)
+            types = {tag_schemes.split_tag(tag)[1] for tag in distinct - {tag_schemes.OUTSIDE}}
+            labels = tag_schemes.labels_of(types, scheme)
+        if len(labels) < 2:
+            raise UserError(f"{train.source}: has no tags but {labels}, expected at least two")
+        return {**given, "labels": given.get("labels") or labels, "tag_scheme": scheme}
+
+    def prepare(self, examples: TaggedSentences) -> PreparedWords:
+        """Words as tokens, tags as indices of the model's tags."""
+        if examples.texts is not None:
+            placed = split_words(self.tokenizer, examples.texts)
+        else:
+            placed = [place_words(words) for words in examples.words or []]
+        sentences = [found.words for found in placed]
+        windows = encode_words(self.tokenizer, sentences, self.max_length)
+        labels = None
+        if examples.tags is not None:
+            labels = np.full(len(windows.inputs.token_ids), NO_LABEL, np.int32)
+            labels[windows.tokens] = self._tag_ids(examples)
+        return PreparedWords(examples, windows.inputs, labels, placed, windows)
+
+    def _tag_ids(self, examples: TaggedSentences) -> list[int]:
+        """The index of every word's tag."""
+        index = {label: position for position, label in enumerate(self.labels)}
+        scheme = self.tag_scheme or tag_schemes.NO_SCHEME
+        if scheme != tag_schemes.NO_SCHEME:
+            tag_schemes.check_prefixes(examples.tags or [], examples.where)
+        ids: list[int] = []
+        for sentence, tags in enumerate(examples.tags or []):
+            for word, tag in enumerate(tag_schemes.convert(tags, scheme)):
+                if tag not in index:
+                    raise UserError(
+                        f"{examples.where(sentence, word)}: unknown tag {tags[word]!r}, expected "
+                        f"one of {', '.join(index)}"
+                    )
+                ids.append(index[tag])
+        return ids
+
+    def training_examples(self, prepared: PreparedWords) -> TokenLabelledExamples:
+        """Windows with a label for the first token of each word."""
+        return TokenLabelledExamples(prepared.inputs, prepared.gold)
