@@ -16,7 +16,7 @@ from bert_keras.data.batches import Ints, cut_by_tokens
 from bert_keras.data.encoded import EncodedExamples, encode
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
-from bert_keras.optimization import AdamW, WarmupDecay
+from bert_keras.optimization import AdamW, WarmupDecay, layer_decay_factors
 from bert_keras.tasks.inputs import as_dataset, as_strings, is_text, split_texts
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import StepResult, train_step
@@ -99,6 +99,7 @@ class BertTask(keras.Model):
         warmup_ratio: float = 0.1,
         weight_decay: float = 0.01,
         clip_norm: float | None = 1.0,
+        layer_decay: float = 1.0,
         weighted_metrics: list[Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -107,6 +108,8 @@ class BertTask(keras.Model):
         The recipe: AdamW with a linear warm-up over `warmup_ratio` of the run and a linear
         decay to zero, biases and layer normalisation not decayed, the global norm of the
         gradient clipped. The length of the run is set by `fit`. The loss is the task's.
+        With a `layer_decay` below 1 the lower layers learn more slowly; see
+        `layer_decay_factors`.
 
         Raises:
             ValueError: the precision is float16, whose gradients vanish without a scaling of
@@ -116,7 +119,8 @@ class BertTask(keras.Model):
             raise ValueError("training in float16 is not supported: use mixed_bfloat16")
         if optimizer is None:
             schedule = WarmupDecay(learning_rate, warmup_ratio=warmup_ratio)
-            optimizer = AdamW(schedule, weight_decay, clip_norm=clip_norm)
+            factors = layer_decay_factors(layer_decay, self.encoder.config.num_hidden_layers)
+            optimizer = AdamW(schedule, weight_decay, clip_norm=clip_norm, rate_factors=factors)
         if weighted_metrics is None:
             weighted_metrics = self.default_metrics()
         kwargs.setdefault("jit_compile", False)

@@ -6,8 +6,20 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import tensorflow as tf
+
+from bert_keras.data.source import TaskExamples
+from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.data.training_examples import LabelledExamples, TrainingExamples
 from bert_keras.tasks.answering import AnsweringTask, Prepared
+from bert_keras.tasks.base import Batch
+from bert_keras.tasks.distillation import (
+    Distillation,
+    check_teacher,
+    soft_divergence,
+    weighted_sum,
+)
+from bert_keras.training.train_step import StepResult
 
 __all__ = ["FineTunedTask", "Prepared"]
 
@@ -45,7 +57,66 @@ class FineTunedTask(AnsweringTask):
         """What batches are made of."""
         return LabelledExamples(prepared.inputs, prepared.gold)
 
+    # Training with a teacher.
+
+    def distil_from(self, teacher: Any, temperature: float = 2.0, weight: float = 0.5) -> None:
+        """Adds the distance from a teacher's outputs to the loss of all further training.
+
+        Args:
+            teacher: a trained model of this class with the same labels and vocabulary, made in
+                the same strategy's scope; see `tasks.teacher.load_teacher`.
+            temperature, weight: see `Distillation`.
+
+        Raises:
+            ValueError: a number is out of its range.
+            UserError: the teacher has other labels, another vocabulary or too few positions.
+        """
+        check_teacher(teacher, self)
+        # Past Keras, which would take the teacher's weights for this model's.
+        self.__dict__["_distillation"] = Distillation(teacher, temperature, weight)
+        self.train_function = None
+
+    def update(self, features: Batch, labels: Any, weights: Any = None) -> StepResult:
+        """One optimizer update on this replica's part of a batch, with the teacher if any."""
+        distillation = self.__dict__.get("_distillation")
+        if distillation is None:
+            return super().update(features, labels, weights)
+        return distillation.update(self, features, labels, weights)
+
+    def distance_from(
+        self,
+        targets: Any,
+        outputs: Any,
+        features: Batch,
+        labels: Any,
+        weights: Any,
+        temperature: float,
+    ) -> tf.Tensor:
+        """How far `outputs` are from a teacher's, `targets`, in the sum over the examples.
+
+        The examples have the weights that they have in `loss_terms`. Here: the divergence of
+        classes in the last axis of the outputs, `[…, classes]` with weights `[…]`.
+        """
+        return weighted_sum(soft_divergence(targets, outputs, temperature), weights)
+
+    def _feature_dataset(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
+    ) -> tf.data.Dataset:
+        if not isinstance(x, TaskExamples):
+            return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle)
+        self.check(x)
+        examples = self.training_examples(self.prepare(x))
+        return TrainingBatches(examples, self.seed, batch_size or 32).every_epoch()
+
     # Scores.
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `BertTask.evaluate`; of examples that `read` gives, the metrics of `metrics_of`."""
+        if not isinstance(x, TaskExamples):
+            return super().evaluate(x, y, *args, **kwargs)
+        self.check(x)
+        prepared = self.prepare(x)
+        return self.metrics_of(prepared, self.run(prepared, kwargs.get("batch_size")))
 
     @abc.abstractmethod
     def metrics_of(self, prepared: Prepared, outputs: Any) -> dict[str, float]:

@@ -22,12 +22,14 @@ def tokenizer() -> BertTokenizer:
     return BertTokenizer(VOCABULARY)
 
 
-def encoder(dropout: float = 0.1, initializer_range: float = 0.2, **arguments) -> BertEncoder:
+def encoder(
+    dropout: float = 0.1, initializer_range: float = 0.2, layers: int = 2, **arguments
+) -> BertEncoder:
     """Two layers, 32 wide."""
     config = BertConfig(
         vocab_size=len(VOCABULARY),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=32,

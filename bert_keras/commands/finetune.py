@@ -17,6 +17,8 @@ from bert_keras.data.files import write_json, write_json_lines
 from bert_keras.errors import UserError
 from bert_keras.flags import ABSL_FLAGS, task_options
 from bert_keras.tasks import TASKS, FineTunedTask, Prepared
+from bert_keras.tasks.freezing import freeze
+from bert_keras.tasks.teacher import load_teacher
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.fine_tuning import (
     FineTuner,
@@ -54,6 +56,7 @@ def run(values: flags.FlagValues) -> int:
     strategy = make_strategy(values.strategy)
     with strategy.scope():
         task = _make_task(kind, values, kind.options_from(train, task_options.given(values)))
+        _add_teacher(task, values)
     settings = _settings(values, _best_metric(values, task))
     splits = _prepare(task, train, dev)
     claim_directory(output_dir, _identity(values, task, strategy, splits))
@@ -85,6 +88,8 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise UserError("--early_stopping: needs --dev, the data to score")
     if values.lora_rank and values.freeze != "none":
         raise UserError("--lora_rank: freezes all other weights by itself, give no --freeze")
+    if values.lora_alpha is not None and not values.lora_rank:
+        raise UserError("--lora_alpha: needs --lora_rank")
     if values.batch_tokens and values.batching == "packed":
         raise UserError("--batch_tokens: is for --batching=padded, packed batches count examples")
     for name in task_options.given(values):
@@ -140,6 +145,7 @@ def _settings(values: flags.FlagValues, best_metric: str) -> FineTuningSettings:
         warmup_ratio=values.warmup_ratio,
         weight_decay=values.weight_decay,
         clip_norm=values.clip_norm or None,
+        layer_decay=values.layer_decay,
         seed=values.seed,
         checkpoint_every=values.checkpoint_every,
         patience=values.early_stopping,
@@ -170,15 +176,28 @@ def _make_task(
             dtype={"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision],
             tokenizer=tokenizer,
             lora_rank=values.lora_rank,
+            lora_alpha=values.lora_alpha,
             **options,
         )
     except UserError as error:
         raise UserError(f"--init={values.init}: {error}") from None
-    if values.freeze == "encoder":
-        task.encoder.trainable = False
-    elif values.freeze == "embeddings":
-        task.encoder.embeddings.trainable = False
+    freeze(task.encoder, values.freeze)
     return task
+
+
+def _add_teacher(task: FineTunedTask, values: flags.FlagValues) -> None:
+    """Lets the task learn from `--teacher` too, where there is one; in the strategy's scope."""
+    if values.teacher is None:
+        for name in ("distill_temperature", "distill_weight"):
+            if values[name].present:
+                raise UserError(f"--{name}: needs --teacher")
+        return
+    try:
+        task.distil_from(
+            load_teacher(values.teacher, task), values.distill_temperature, values.distill_weight
+        )
+    except UserError as error:
+        raise UserError(f"--teacher={values.teacher}: {error}") from None
 
 
 def _identity(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from absl import flags
 
-from bert_keras.flags import common, task_options
+from bert_keras.flags import common, task_options, transfer
 
 # Written out, so that help needs no model code; a test compares them with the tasks.
-_TASKS = ["classification", "tagging"]
+_TASKS = ["classification", "tagging", "multiple_choice"]
 
 REQUIRED = ("init", "train", "output_dir")
 
@@ -36,20 +36,7 @@ def _define_model(values: flags.FlagValues) -> None:
         "vocab", None, "vocabulary file, only with --init=size:…", flag_values=values
     )
     common.define_case(values)
-    flags.DEFINE_integer(
-        "lora_rank",
-        0,
-        "rank of LoRA on queries and values; 0 trains the weights themselves",
-        lower_bound=0,
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "freeze",
-        "none",
-        ["none", "embeddings", "encoder"],
-        "what stays as it is",
-        flag_values=values,
-    )
+    transfer.define(values)
 
 
 def _define_data(values: flags.FlagValues) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from bert_keras.optimization.layer_decay import RateFactors
 from bert_keras.optimization.reduced_optimizer import (
     NOT_DECAYED,
     ON_TENSORFLOW,
@@ -30,6 +31,7 @@ class AdamW(ReducedOptimizer):
         learning_rate: a number or a schedule, such as `WarmupDecay`.
         bias_correction: correct the moments for their start at zero, as Kingma and Ba 2014,
             PyTorch and Keras do. False gives google-research/bert's variant without it.
+        rate_factors: learning rates by regular expressions; see `ReducedOptimizer`.
     """
 
     def __init__(
@@ -43,10 +45,17 @@ class AdamW(ReducedOptimizer):
         exclude_from_weight_decay: Sequence[str] = NOT_DECAYED,
         bias_correction: bool = True,
         name: str = "adamw",
+        rate_factors: RateFactors = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            learning_rate, weight_decay, exclude_from_weight_decay, clip_norm, name, **kwargs
+            learning_rate,
+            weight_decay,
+            exclude_from_weight_decay,
+            clip_norm,
+            name,
+            rate_factors,
+            **kwargs,
         )
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -69,7 +78,7 @@ class AdamW(ReducedOptimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
-        rate = ops.cast(learning_rate, "float32")
+        rate = self._rate_of(index, learning_rate)
         if self._decay_flags[index]:
             self.assign_sub(variable, ops.multiply(variable, rate * self.decay_rate))
         self._adam_step(index, gradient, variable, rate)

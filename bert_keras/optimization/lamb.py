@@ -45,6 +45,7 @@ class LAMB(AdamW):
             Garden do.
         bias_correction: see `AdamW`; the paper and Model Garden correct, google-research/albert
             does not.
+        kwargs: also `rate_factors`, see `ReducedOptimizer`.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class LAMB(AdamW):
         direction = _read(variable)
         if self._decay_flags[index]:
             direction = direction + before * self.decay_rate
-        rate = ops.cast(learning_rate, "float32")
+        rate = self._rate_of(index, learning_rate)
         self.assign(variable, before - self._scaled(direction, before, rate, self._parts[index]))
 
     def _scaled(self, direction: Any, weight: Any, rate: Any, parts: int) -> Any:

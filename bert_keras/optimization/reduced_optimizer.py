@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from bert_keras.optimization.layer_decay import RateFactors, rate_factor
+
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 if ON_TENSORFLOW:
@@ -37,6 +39,10 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
             matches (`re.search`) does not decay. They are kept in the configuration, so that
             a reloaded model trains on in the same way.
         clip_norm: largest global norm of the gradient, or None.
+        rate_factors: pairs of a regular expression and a number, such as
+            `layer_decay_factors` gives: the learning rate of a variable, its weight decay
+            included, is multiplied by the number of the first expression found in its path.
+            They are kept in the configuration as well.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
         exclude_from_weight_decay: Sequence[str],
         clip_norm: float | None,
         name: str,
+        rate_factors: RateFactors = (),
         **kwargs: Any,
     ) -> None:
         if kwargs.get("gradient_accumulation_steps"):
@@ -56,6 +63,7 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
         self.decay_rate = weight_decay
         self.not_decayed = tuple(exclude_from_weight_decay)
         self.clip_norm = clip_norm
+        self.rate_factors = tuple((pattern, float(factor)) for pattern, factor in rate_factors)
 
     def decays(self, path: str) -> bool:
         """Whether the variable with this path is subject to weight decay."""
@@ -66,6 +74,12 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._decay_flags = [self.decays(variable.path) for variable in variables]
+        self._factors = [rate_factor(self.rate_factors, variable.path) for variable in variables]
+
+    def _rate_of(self, index: int, learning_rate: Any) -> Any:
+        """The learning rate of the variable with this index, float32."""
+        rate, factor = ops.cast(learning_rate, "float32"), self._factors[index]
+        return rate if factor == 1.0 else rate * factor
 
     def _clip(self, grads: list[Any]) -> list[Any]:
         """The gradients, scaled so that their global norm is at most `clip_norm`."""
@@ -103,5 +117,6 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
             weight_decay=self.decay_rate,
             exclude_from_weight_decay=list(self.not_decayed),
             clip_norm=self.clip_norm,
+            rate_factors=[list(pair) for pair in self.rate_factors],
         )
         return config

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.data.training_examples import TrainingExamples
-from bert_keras.optimization import AdamW, WarmupDecay
+from bert_keras.optimization import AdamW, WarmupDecay, layer_decay_factors
 from bert_keras.training.run_directory import read_checkpoint
 
 
@@ -28,7 +28,7 @@ class FineTuningSettings:
     `batch_tokens` and `batching` see `TrainingBatches`. `checkpoint_every` counts updates (0:
     only at the end of each epoch); `patience` is the number of epochs without a better dev
     score after which the run stops (0: never); `best_metric` names that score, `loss` counting
-    as better when lower.
+    as better when lower. For `layer_decay` see `layer_decay_factors`.
     """
 
     epochs: int = 3
@@ -39,6 +39,7 @@ class FineTuningSettings:
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float | None = 1.0
+    layer_decay: float = 1.0
     seed: int = 0
     checkpoint_every: int = 0
     patience: int = 0
@@ -50,10 +51,11 @@ class FineTuningSettings:
             examples, self.seed, self.batch_size, self.batch_tokens, self.batching
         )
 
-    def optimizer(self, total_steps: int) -> AdamW:
-        """AdamW with warm-up and linear decay over the whole run."""
+    def optimizer(self, total_steps: int, layers: int) -> AdamW:
+        """AdamW with warm-up and linear decay over the whole run, for an encoder of `layers`."""
         schedule = WarmupDecay(self.learning_rate, total_steps, warmup_ratio=self.warmup_ratio)
-        return AdamW(schedule, self.weight_decay, clip_norm=self.clip_norm)
+        factors = layer_decay_factors(self.layer_decay, layers)
+        return AdamW(schedule, self.weight_decay, clip_norm=self.clip_norm, rate_factors=factors)
 
 
 @dataclasses.dataclass
@@ -115,7 +117,7 @@ class FineTuner:
         # Warm-up and decay span the run, so that its updates are counted before it begins.
         steps = sum(self.batches.steps(epoch) for epoch in range(settings.epochs))
         with strategy.scope():
-            optimizer = settings.optimizer(steps)
+            optimizer = settings.optimizer(steps, task.encoder.config.num_hidden_layers)
             optimizer.build(task.trainable_variables)
             task.compile(optimizer=optimizer, weighted_metrics=[])
             self._state = tf.Variable("", dtype=tf.string, trainable=False)

@@ -1,0 +1,44 @@
+"""What is frozen does not move, and everything else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from bert_keras.errors import UserError
+from bert_keras.tasks.freezing import freeze
+from tests import small
+from tests.tasks import kinds
+
+FROZEN = {
+    "none": (),
+    "embeddings": ("embeddings/",),
+    "layers:0": ("embeddings/",),
+    "layers:1": ("embeddings/", "layer_0/"),
+    "encoder": ("",),
+}
+
+
+@pytest.mark.parametrize("what", FROZEN)
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_what_is_frozen_stays_and_the_rest_moves(kind, what):
+    task = kinds.task(kind)
+    freeze(task.encoder, what)
+    before = kinds.values(task)
+    frozen = {
+        path
+        for path in before
+        if path.startswith(tuple(f"bert_encoder/{prefix}" for prefix in FROZEN[what]))
+    }
+    assert {weight.path for weight in task.trainable_variables} == before.keys() - frozen
+    kinds.train(task)
+    moved = {path for path, value in kinds.values(task).items() if (value != before[path]).any()}
+    assert moved == before.keys() - frozen
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [("layers:3", "has 2 layers"), ("layers:x", "expected none"), ("head", "expected none")],
+)
+def test_what_is_not_there_is_refused(what, message):
+    with pytest.raises(UserError, match=message):
+        freeze(small.encoder(), what)
