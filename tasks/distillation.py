@@ -16,10 +16,10 @@ from bert_keras.training.train_step import LossTerm, StepResult, train_step
 class Distillation:
     """The training of a student with a teacher (Hinton et al. 2015).
 
-    https://arxiv.org/abs/1503.02531. The loss is `(1 - weight)` times the task's and `weight` times the student's distance from
-    the teacher, each the mean over the same examples. The teacher runs without dropout and
-    without gradients on the student's features; no variable of the student holds it, and nothing
-    that is saved does.
+    https://arxiv.org/abs/1503.02531. The loss is `(1 - weight)` times the task's and `weight`
+    times the student's distance from the teacher, each the mean over the same examples. The
+    teacher runs without dropout and without gradients on the student's features; no variable of
+    the student holds it, and nothing that is saved does.
 
     Attributes:
         teacher: a task model of the student's class, with its labels and its vocabulary.

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from bert_keras.data.source import TaskExamples
 from bert_keras.data.training_batches import TrainingBatches
-from bert_keras.data.training_examples import LabelledExamples, TrainingExamples
+from bert_keras.data.training_examples import NO_LABEL, LabelledExamples, TrainingExamples
 from bert_keras.tasks.answering import AnsweringTask, Prepared
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.distillation import (
@@ -95,8 +95,11 @@ class FineTunedTask(AnsweringTask):
         """How far `outputs` are from a teacher's, `targets`, in the sum over the examples.
 
         The examples have the weights that they have in `loss_terms`. Here: the divergence of
-        classes in the last axis of the outputs, `[…, classes]` with weights `[…]`.
+        classes in the last axis of the outputs, `[…, classes]` with weights `[…]`; what has no
+        label counts nothing.
         """
+        if weights is None:
+            weights = labels != NO_LABEL
         return weighted_sum(soft_divergence(targets, outputs, temperature), weights)
 
     def _feature_dataset(
@@ -129,6 +132,11 @@ class FineTunedTask(AnsweringTask):
     def details(self, prepared: Prepared, outputs: Any) -> dict[str, Any]:
         """What `metrics.json` and `evaluate` have beside the metrics; no numbers of an epoch."""
         return {}
+
+    def metrics_for(self, examples: Any) -> tuple[str, ...]:
+        """What `metrics_of` gives of these examples apart from `loss`, the one that makes an
+        epoch the best first."""
+        return (self.best_metric, *(x for x in self.metric_names() if x != self.best_metric))
 
     def scored_row(self, example: Mapping[str, Any], answer: Any) -> dict[str, Any]:
         """A line of `predictions.jsonl`: a labelled example with its answer.

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from bert_keras.data.source import DataSource
 from bert_keras.data.tagged_sentences import TaggedSentences, read_tagged, sentences_of
@@ -15,6 +17,7 @@ from bert_keras.data.training_examples import NO_LABEL, TokenLabelledExamples
 from bert_keras.data.word_windows import WordWindows, encode_words
 from bert_keras.errors import UserError
 from bert_keras.metrics import tag_schemes
+from bert_keras.tasks.entity_answers import Tagging, tagging_of
 from bert_keras.tasks.fine_tuned import Prepared
 from bert_keras.tasks.inputs import as_strings, gather_texts
 from bert_keras.tasks.labelled import LabelledTask
@@ -44,10 +47,26 @@ class PreparedWords(Prepared):
         return [values[a:b].tolist() for a, b in zip(splits[:-1], splits[1:], strict=True)]
 
 
+@keras.saving.register_keras_serializable(package="bert_keras")
+class TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
+    """The share of the labelled tokens whose largest logit is their label's."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        labelled = tf.cast(y_true != NO_LABEL, tf.float32)
+        return super().update_state(tf.maximum(y_true, 0), y_pred, labelled)
+
+
+def _with_tags(x: Any, y: Any) -> Any:
+    """Lists of words and lists of tags as `TaggedSentences`; anything else as it is."""
+    words = isinstance(x, (list, tuple)) and len(x) > 0 and isinstance(x[0], (list, tuple))
+    return sentences_of(x, y) if words and y is not None else x
+
+
 class WordTask(LabelledTask):
     """A task whose examples are sentences of words, each with a tag.
 
-    `tag_scheme` is the scheme of `labels`, to which the examples' tags are converted.
+    `tag_scheme` is the scheme of `labels`, to which the examples' tags are converted. `fit` and
+    `evaluate` take lists of words and lists of tags, or what `read` returns.
     """
 
     tag_scheme: str | None = None
@@ -86,6 +105,34 @@ class WordTask(LabelledTask):
             raise UserError(f"{train.source}: has no tags but {labels}, expected at least two")
         return {**given, "labels": given.get("labels") or labels, "tag_scheme": scheme}
 
+    # What a Keras user passes.
+
+    def _set_up(self, x: Any, y: Any) -> None:
+        x = _with_tags(x, y)
+        if self._labels is None and isinstance(x, TaggedSentences):
+            options = self.options_from(x, {"tag_scheme": self.tag_scheme})
+            self.tag_scheme = options["tag_scheme"]
+            self.set_labels(options["labels"])
+
+    def _feature_dataset(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> tf.data.Dataset:
+        sentences = _with_tags(x, y)
+        if isinstance(sentences, TaggedSentences):
+            x, y = sentences, None
+        return super()._feature_dataset(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """The metrics of sentences, as `fit` takes them; of features, as Keras does."""
+        return super().evaluate(_with_tags(x, y), y, **kwargs)
+
+    def default_metrics(self) -> list[keras.metrics.Metric]:
+        return [TokenAccuracy(name="accuracy")]
+
+    def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """Tag indices, int32 `[batch, length]`, `NO_LABEL` for tokens that have none."""
+        return tf.cast(labels, tf.int32)
+
+    # Data.
+
     def prepare(self, examples: TaggedSentences) -> PreparedWords:
         """Words as tokens, tags as indices of the model's tags."""
         if examples.texts is not None:
@@ -120,3 +167,14 @@ class WordTask(LabelledTask):
     def training_examples(self, prepared: PreparedWords) -> TokenLabelledExamples:
         """Windows with a label for the first token of each word."""
         return TokenLabelledExamples(prepared.inputs, prepared.gold)
+
+    def scored_row(self, example: Mapping[str, Any], answer: Tagging) -> dict[str, Any]:
+        """A line of `predictions.jsonl`: `prediction` are the tags, `tags` the gold ones, and so
+        `entities` and `gold_entities`."""
+        row, scheme = self.answer_row(answer), self.tag_scheme or tag_schemes.NO_SCHEME
+        tags = example["tags"]
+        gold = tagging_of(place_words(example["words"]), tags, [1.0] * len(tags), scheme)
+        entities = [dataclasses.asdict(entity) for entity in gold.entities]
+        for entity in entities:
+            del entity["score"]
+        return {**example, "prediction": row.pop("tags"), **row, "gold_entities": entities}
