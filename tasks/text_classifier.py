@@ -101,6 +101,11 @@ class TextClassifier(TextInputs, LabelledTask):
         return self.label_indices(labels)
 
     def _set_up(self, x: Any, y: Any) -> None:
+        if isinstance(x, Examples):
+            self.pairs = x.pairs is not None
+            if self._labels is None:
+                self.set_labels(x.label_set())
+            return
         inputs = x
         if isinstance(x, tf.data.Dataset):
             inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec

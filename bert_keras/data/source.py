@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,7 @@ class DataSource:
 Self = TypeVar("Self", bound="TaskExamples")
 
 
+@runtime_checkable
 class TaskExamples(Protocol):
     """Examples of one task in memory, in the order of the source."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -106,6 +108,18 @@ class TrainingBatches:
         # is not freed before it wakes: every epoch would end with a pause.
         options.autotune.enabled = False
         return dataset.with_options(options)
+
+    def every_epoch(self) -> tf.data.Dataset:
+        """The batches of one epoch, and of the next one each time that it is iterated."""
+        epochs, spec = itertools.count(), self._spec()
+
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for indices in self.plan(next(epochs)):
+                yield self.batch(indices)
+
+        dataset = tf.data.Dataset.from_generator(batches, output_signature=spec)
+        known = tf.data.experimental.assert_cardinality(self.steps(0))
+        return dataset.apply(known).prefetch(_AHEAD)
 
     def _spec(self) -> Any:
         if self.batching == "padded":

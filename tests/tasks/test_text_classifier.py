@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 from bert_keras.tasks import Prepared, TextClassifier
 from tests import small
@@ -336,3 +337,18 @@ def test_arguments_that_cannot_work():
         small.classifier(max_length=64)
     with pytest.raises(ValueError, match="needs an encoder with a pooler"):
         TextClassifier(small.encoder(add_pooler=False), small.tokenizer(), max_length=8)
+
+
+def test_fit_and_evaluate_on_examples_of_a_file(tmp_path):
+    train, dev = (
+        TextClassifier.read(DataSource(str(small.write_tsv(tmp_path / name, count, seed))))
+        for name, count, seed in (("train.tsv", 256, 0), ("dev.tsv", 32, 1))
+    )
+    classifier = small.classifier(dropout=0.0, labels=None)
+    classifier.compile(learning_rate=3e-3)
+    history = classifier.fit(train, validation_data=dev, epochs=4, batch_size=16, verbose=0)
+    assert classifier.labels == small.LABELS and classifier.pairs is False
+    assert len(history.history["loss"]) == 4 and classifier.optimizer.iterations == 64
+    scores = classifier.evaluate(dev)
+    assert scores["accuracy"] == pytest.approx(history.history["val_accuracy"][-1], abs=1e-6)
+    assert scores["accuracy"] > 0.9
