@@ -1,29 +1,42 @@
 """One file per task: its Keras model, its preprocessing, its metrics."""
 
 from bert_keras.tasks.answering import AnsweringTask
+from bert_keras.tasks.answer_decoding import AnswerCandidate, QuestionAnswer
 from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.embedding_answers import Embedding, Similarity
 from bert_keras.tasks.entity_answers import Entity, Tagging
 from bert_keras.tasks.fill_mask import FillMask
 from bert_keras.tasks.filled_text import Fill, FilledText
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
+from bert_keras.tasks.multiple_choice import Choice, MultipleChoice
 from bert_keras.tasks.pretrainer import BertPretrainer
+from bert_keras.tasks.question_answerer import QuestionAnswerer
 from bert_keras.tasks.registry import TASKS, task_of
+from bert_keras.tasks.sentence_embedder import SentenceEmbedder
 from bert_keras.tasks.text_classifier import Classification, TextClassifier
 from bert_keras.tasks.token_tagger import TokenTagger
 
 __all__ = [
     "TASKS",
+    "AnswerCandidate",
     "AnsweringTask",
     "BertPretrainer",
     "BertTask",
+    "Choice",
     "Classification",
+    "Embedding",
     "Entity",
     "Fill",
     "FillMask",
     "FilledText",
     "FineTunedTask",
+    "MultipleChoice",
     "Prepared",
+    "QuestionAnswer",
+    "QuestionAnswerer",
     "Tagging",
+    "SentenceEmbedder",
+    "Similarity",
     "TextClassifier",
     "TokenTagger",
     "task_of",

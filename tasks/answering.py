@@ -141,6 +141,10 @@ class AnsweringTask(BertTask):
         """Further fields of `config.json` that transformers reads."""
         return {}
 
+    def extra_files(self) -> dict[str, Any]:
+        """Further files of a model directory; see `checkpoints.save_pretrained`."""
+        return {}
+
     @classmethod
     def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
         """Whether a checkpoint holds a trained model of this task."""
@@ -157,6 +161,12 @@ class AnsweringTask(BertTask):
         """The options that a checkpoint of this task was saved with, as far as it says."""
         own = checkpoint.settings.get("bert_keras", {})
         return {name: own[name] for name in cls.option_names() if name in own}
+
+    @classmethod
+    def stored_length(cls, checkpoint: checkpoints.Checkpoint) -> int | None:
+        """The tokens per example that a checkpoint was saved with, None where it does not say."""
+        length: int | None = checkpoint.settings.get("bert_keras", {}).get("max_length")
+        return length
 
     @classmethod
     def from_pretrained(
@@ -196,12 +206,13 @@ class AnsweringTask(BertTask):
         if not trained:
             cls.without_head(checkpoint)
         stored = cls.stored_options(checkpoint) if trained else {}
-        own_length = checkpoint.settings.get("bert_keras", {}).get("max_length")
         longest = encoder.config.max_position_embeddings
         task = cls(
             encoder,
             tokenizer,
-            max_length=max_length or own_length or min(cls.default_length, longest),
+            max_length=max_length
+            or cls.stored_length(checkpoint)
+            or min(cls.default_length, longest),
             seed=seed,
             **{**stored, **{name: value for name, value in given.items() if value is not None}},
         )
@@ -232,6 +243,7 @@ class AnsweringTask(BertTask):
             tokenizer=self.tokenizer,
             heads=self.heads(),
             extra_config={**self.config_fields(), "bert_keras": own},
+            extra_files=self.extra_files(),
         )
 
     def get_config(self) -> dict[str, Any]:

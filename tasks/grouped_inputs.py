@@ -34,6 +34,13 @@ def as_groups(features: Mapping[str, Any], group: Any) -> dict[str, Any]:
     }
 
 
+def text_columns(x: Any) -> tuple[Any, ...]:
+    """Columns of texts: those of a tuple or of a dict, in its order, or `x` as the only one."""
+    if isinstance(x, Mapping):
+        return tuple(x.values())
+    return x if isinstance(x, tuple) else (x,)
+
+
 def group_dataset(
     columns: Sequence[Any],
     y: Any,

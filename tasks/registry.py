@@ -6,10 +6,19 @@ from bert_keras.checkpoints import Checkpoint
 from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.fill_mask import FillMask
 from bert_keras.tasks.fine_tuned import FineTunedTask
+from bert_keras.tasks.multiple_choice import MultipleChoice
+from bert_keras.tasks.question_answerer import QuestionAnswerer
+from bert_keras.tasks.sentence_embedder import SentenceEmbedder
 from bert_keras.tasks.text_classifier import TextClassifier
 from bert_keras.tasks.token_tagger import TokenTagger
 
-_ALL: tuple[type[FineTunedTask], ...] = (TextClassifier, TokenTagger)
+_ALL: tuple[type[FineTunedTask], ...] = (
+    TextClassifier,
+    TokenTagger,
+    QuestionAnswerer,
+    MultipleChoice,
+    SentenceEmbedder,
+)
 
 TASKS: dict[str, type[FineTunedTask]] = {task.task_name: task for task in _ALL}
 

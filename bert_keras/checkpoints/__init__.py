@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bert_keras.checkpoints.checkpoint import AddPooler, Checkpoint
 from bert_keras.checkpoints.detect import open_checkpoint
 from bert_keras.checkpoints.huggingface import label_fields, labels_of, save_pretrained
+from bert_keras.checkpoints.sentence_transformers import SentenceModules, module_files
 
 if TYPE_CHECKING:
     from bert_keras.models.encoder import BertEncoder
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Checkpoint",
+    "SentenceModules",
     "label_fields",
     "labels_of",
     "load",
     "load_encoder",
+    "module_files",
     "open_checkpoint",
     "save_pretrained",
 ]

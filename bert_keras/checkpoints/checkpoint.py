@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from bert_keras.checkpoints import names, stores
+from bert_keras.checkpoints.sentence_transformers import SentenceModules
 from bert_keras.config import BertConfig
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
@@ -54,6 +55,14 @@ class Checkpoint(abc.ABC):
     def unexpected(self) -> list[str]:
         """Tensors that are neither the encoder's nor a head's."""
         return []
+
+    def sentence_modules(self) -> SentenceModules | None:
+        """How it makes one vector of a text, if it is a sentence-transformers directory.
+
+        Raises:
+            UserError: it is one, with modules that are not supported.
+        """
+        return None
 
     def has_pooler(self) -> bool:
         """Whether the checkpoint holds a pooler."""

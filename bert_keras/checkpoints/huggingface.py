@@ -15,6 +15,7 @@ import numpy as np
 from bert_keras.checkpoints import names, stores
 from bert_keras.checkpoints.checkpoint import Checkpoint
 from bert_keras.checkpoints.replacing import replacing_files
+from bert_keras.checkpoints.sentence_transformers import SentenceModules, read_modules
 from bert_keras.checkpoints.vocabulary import check_vocabulary
 from bert_keras.config import BertConfig, read_json
 from bert_keras.errors import UserError
@@ -162,6 +163,9 @@ class HuggingFaceCheckpoint(Checkpoint):
             if _OF_ENCODER.match(name) and name not in known and not _BUFFERS.search(name)
         ]
 
+    def sentence_modules(self) -> SentenceModules | None:
+        return read_modules(self.directory)
+
     def _checked_head(self, head: str) -> list[names.Entry]:
         entries = super()._checked_head(head)
         decoder = f"{_DECODER}.weight"
@@ -218,6 +222,7 @@ def save_pretrained(
     heads: Mapping[str, Mapping[str, Any]] | None = None,
     extra_config: Mapping[str, Any] | None = None,
     tokenizer: BertTokenizer | None = None,
+    extra_files: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a model directory that transformers loads; LoRA is merged, weights are float32.
 
@@ -234,6 +239,7 @@ def save_pretrained(
         extra_config: more fields of config.json, such as those of `label_fields` and
             `problem_type`.
         tokenizer: writes vocab.txt and tokenizer_config.json; None leaves them out.
+        extra_files: JSON values to write by relative path; None makes an empty folder.
 
     Raises:
         ValueError: a head is unknown, or its weights are not the ones it has.
@@ -258,3 +264,14 @@ def save_pretrained(
         shutil.copymode(folder / "config.json", folder / WEIGHTS)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
+        for path, value in (extra_files or {}).items():
+            _write_extra(folder / path, value)
+
+
+def _write_extra(path: pathlib.Path, value: Any) -> None:
+    """A JSON file, or an empty folder where the value is None."""
+    if value is None:
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

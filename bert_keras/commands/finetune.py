@@ -57,7 +57,7 @@ def run(values: flags.FlagValues) -> int:
     with strategy.scope():
         task = _make_task(kind, values, kind.options_from(train, task_options.given(values)))
         _add_teacher(task, values)
-    settings = _settings(values, _best_metric(values, task))
+    settings = _settings(values, _best_metric(values, task, dev))
     splits = _prepare(task, train, dev)
     claim_directory(output_dir, _identity(values, task, strategy, splits))
     _announce(task, splits, strategy)
@@ -127,9 +127,10 @@ def _score_dev(task: FineTunedTask, dev: Prepared, output_dir: pathlib.Path) -> 
     return {**metrics, "examples": len(dev.examples), **details}
 
 
-def _best_metric(values: flags.FlagValues, task: FineTunedTask) -> str:
-    chosen: str = values.best_metric or task.best_metric
-    known = (*task.metric_names(), "loss")
+def _best_metric(values: flags.FlagValues, task: FineTunedTask, dev: Any) -> str:
+    names = task.metric_names() if dev is None else task.metrics_for(dev)
+    chosen: str = values.best_metric or (task.best_metric if dev is None else names[0])
+    known = (*names, "loss")
     if chosen not in known:
         raise UserError(f"--best_metric={chosen}: expected one of {', '.join(known)}")
     return chosen

@@ -61,13 +61,18 @@ def choose_columns(
         text_column, pair_column = _known_text(source, there, pair_column)
     if not labelled:
         return Columns(text_column, pair_column, None)
-    label_column = label_column or _first(_LABELS, there)
+    label_column = label_column or label_column_of(there)
     if label_column is None:
         raise UserError(
             f"{source}: no label column; the columns are {listed(there)}, expected one of "
             f"{listed(_LABELS)}, or --label_column"
         )
     return Columns(text_column, pair_column, label_column)
+
+
+def label_column_of(there: Sequence[str]) -> str | None:
+    """The column that goes by a known name of labels or scores, None where none does."""
+    return _first(_LABELS, there)
 
 
 def _known_text(

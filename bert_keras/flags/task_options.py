@@ -12,6 +12,15 @@ TASKS_OF: Mapping[str, tuple[str, ...]] = {
     "labels": ("classification", "tagging"),
     "tag_scheme": ("tagging",),
     "crf": ("tagging",),
+    "doc_stride": ("question_answering",),
+    "max_query_length": ("question_answering",),
+    "max_answer_length": ("question_answering",),
+    "n_best": ("question_answering",),
+    "null_score_threshold": ("question_answering",),
+    "loss": ("embedding",),
+    "pooling": ("embedding",),
+    "normalize": ("embedding",),
+    "max_score": ("embedding",),
 }
 
 
@@ -34,6 +43,57 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_boolean(
         "crf", None, "tagging: also learn which tag follows which", flag_values=values
+    )
+    _define_question_answering(values)
+    _define_embedding(values)
+
+
+def _define_question_answering(values: flags.FlagValues) -> None:
+    for name, meaning in (
+        ("doc_stride", "tokens from one window on a long context to the next, 128 by default"),
+        ("max_query_length", "longest question in tokens, longer ones are cut; 64 by default"),
+        ("max_answer_length", "longest answer in tokens, 30 by default"),
+        ("n_best", "answers that are kept for a question, 20 by default"),
+    ):
+        flags.DEFINE_integer(
+            name, None, f"question answering: {meaning}", lower_bound=1, flag_values=values
+        )
+    flags.DEFINE_float(
+        "null_score_threshold",
+        None,
+        "question answering: how much likelier than the best answer, in logits, no answer must "
+        "be to be given; by default what is best on --dev, where questions may be impossible",
+        flag_values=values,
+    )
+
+
+def _define_embedding(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "loss",
+        None,
+        ["cosine", "multiple_negatives", "triplet"],
+        "embedding: by default cosine for pairs with scores, else multiple_negatives",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "pooling",
+        None,
+        ["mean", "cls", "max"],
+        "embedding: how tokens become one vector; by default the checkpoint's way, or mean",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "normalize",
+        None,
+        "embedding: divide vectors by their length; by default as the checkpoint does, or yes",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "max_score",
+        None,
+        "embedding: the highest score a pair can have; by default 1, or 5 where scores are above 1",
+        lower_bound=1e-6,
+        flag_values=values,
     )
 
 

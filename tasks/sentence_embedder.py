@@ -1,0 +1,229 @@
+"""SentenceEmbedder: a vector for a text, close to those of texts that mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import ops
+
+from bert_keras import checkpoints
+from bert_keras.data.grouped_examples import GroupedExamples, group_splits
+from bert_keras.data.sentences_to_embed import SentencesToEmbed, read_sentences, sentences_of
+from bert_keras.data.source import DataSource
+from bert_keras.errors import UserError
+from bert_keras.layers.token_pooling import POOLINGS, pool_tokens
+from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks.base import Batch
+from bert_keras.tasks.embedding_answers import (
+    RANKING_METRICS,
+    SCORED_METRICS,
+    embedding_answers,
+    embedding_metrics,
+)
+from bert_keras.tasks.embedding_losses import LOSSES, embedding_losses
+from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
+from bert_keras.tasks.grouped_inputs import as_groups, as_rows, group_dataset, text_columns
+from bert_keras.tasks.inputs import as_strings, gather_texts, has_features
+from bert_keras.tokenization import BertTokenizer
+from bert_keras.training.train_step import LossTerm, StepResult
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class SentenceEmbedder(FineTunedTask):
+    """Sentence-BERT: a text's vector is pooled from the states of its tokens.
+
+    Reimers & Gurevych 2019, https://arxiv.org/abs/1908.10084.
+
+    Args:
+        encoder, tokenizer, max_length, seed: see `BertTask`.
+        pooling: "mean" or "max" over the tokens, or "cls"; padding is not looked at.
+        normalize: whether vectors are divided by their length.
+        loss: of `fit`: "cosine" for pairs with scores, "multiple_negatives" for pairs or
+            triplets, "triplet".
+        max_score: what a score of 1 is called in the data; None for 1, or 5 where there are
+            scores above 1, as in STS-B.
+
+    Example:
+
+        embedder = SentenceEmbedder.from_pretrained("all-MiniLM-L6-v2")
+        embedder.embed(["a text", "another"])   # float32 [2, 384]
+    """
+
+    task_name = "embedding"
+    architecture = "BertModel"
+    head = None
+    needs_pooler = False
+    best_metric = "spearman"
+    default_length = 256
+
+    def __init__(
+        self,
+        encoder: BertEncoder,
+        tokenizer: BertTokenizer,
+        pooling: str = "mean",
+        normalize: bool = True,
+        loss: str = "cosine",
+        max_score: float | None = None,
+        max_length: int = 256,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        for name, value, known in (("pooling", pooling, POOLINGS), ("loss", loss, LOSSES)):
+            if value not in known:
+                raise UserError(f"{name} is {value!r}, expected one of {', '.join(known)}")
+        kwargs.setdefault("name", "sentence_embedder")
+        super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
+        self.pooling = pooling
+        self.normalize = normalize
+        self.training_loss = loss
+        self.max_score = max_score
+        self.built = True
+
+    def call(self, features: Batch, training: bool = False) -> Any:
+        """Float32 vectors `[batch, hidden]`, or `[batch, group, hidden]` of features
+        `[batch, group, length]`."""
+        rows, shape = as_rows(features)
+        states = self.encoder(rows, training=training)["sequence_output"]
+        vectors = pool_tokens(states, rows["padding_mask"], self.pooling)
+        if self.normalize:
+            vectors = ops.normalize(vectors, axis=-1, order=2)
+        return ops.reshape(vectors, (*shape, self.encoder.config.hidden_size))
+
+    def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
+        """The loss of vectors `[batch, group, hidden]`, summed, with the weight of each example.
+
+        Under a strategy the negatives of an example are those of its own replica.
+        """
+        losses = embedding_losses(self.training_loss, outputs, labels)
+        return StepResult({"loss": LossTerm.of(losses, weights)}, outputs)
+
+    def preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Columns of texts `[batch]` as features `[batch, group, length]`, in the graph."""
+        columns = tf.stack(text_columns(x), axis=1)
+        rows = self.tokenizer(tf.reshape(columns, [-1]), max_length=self.max_length)
+        labels = None if y is None else self.preprocess_labels(y)
+        parts = (as_groups(rows, columns.shape[1]), labels, sample_weight)
+        return tuple(part for part in parts if part is not None)
+
+    def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """Scores from 0 to 1, float32."""
+        return tf.cast(labels, tf.float32) / (self.max_score or 1.0)
+
+    def _feature_dataset(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
+    ) -> tf.data.Dataset:
+        if isinstance(x, tf.data.Dataset):
+            # Columns of texts without labels, which Keras would take for inputs and labels.
+            if all(leaf.dtype == tf.string for leaf in tf.nest.flatten(x.element_spec)):
+                x = x.map(lambda *columns: (columns if len(columns) > 1 else columns[0],))
+        elif not has_features(x):
+            seed = self.seed if shuffle else None
+            x = group_dataset(text_columns(x), y, sample_weight, batch_size, seed)
+            y = sample_weight = None
+        return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle)
+
+    # Data, answers and metrics.
+
+    @classmethod
+    def read(cls, source: DataSource, labelled: bool = True) -> SentencesToEmbed:
+        """Texts, pairs with or without scores, or triplets; see `read_sentences`."""
+        return read_sentences(source, labelled)
+
+    @classmethod
+    def options_from(cls, train: SentencesToEmbed, given: Mapping[str, Any]) -> dict[str, Any]:
+        scored = train.scores is not None
+        options = {"loss": "cosine" if scored else "multiple_negatives", **given}
+        if (options["loss"] == "cosine") != scored or (
+            options["loss"] == "triplet" and train.group < 3
+        ):
+            needed = {"cosine": "pairs with scores", "triplet": "triplets"}
+            raise UserError(
+                f"{train.source}: has {train.kind()}, --loss={options['loss']} learns from "
+                + needed.get(options["loss"], "pairs without scores or triplets")
+            )
+        if scored and "max_score" not in given:
+            options["max_score"] = train.max_score()
+        return options
+
+    @classmethod
+    def examples_of(cls, x: Any) -> SentencesToEmbed:
+        """A list of texts, a tuple of two or three lists, or a dataset of batches of these."""
+        if isinstance(x, SentencesToEmbed):
+            return x
+        return sentences_of([as_strings(column) for column in text_columns(gather_texts(x))])
+
+    def prepare(self, examples: SentencesToEmbed) -> Prepared:
+        """Rows of tokens, the texts of an example one after the other; scores from 0 to 1."""
+        texts = [text for row in zip(*examples.columns, strict=True) for text in row]
+        labels = None
+        if examples.scores is not None:
+            highest = self.max_score or examples.max_score()
+            labels = np.asarray(examples.scaled_scores(highest), np.float32)
+        return Prepared(examples, self.encode(texts), labels)
+
+    def training_examples(self, prepared: Prepared) -> GroupedExamples:
+        count = len(prepared.examples)
+        labels = np.zeros(count, np.float32) if prepared.labels is None else prepared.labels
+        splits = group_splits([prepared.examples.group] * count)
+        return GroupedExamples(prepared.inputs, splits, labels)
+
+    def run(self, prepared: Prepared, batch_size: int | None = None) -> npt.NDArray[np.float32]:
+        """Vectors `[N, group, hidden]`."""
+        vectors = self.raw_outputs(prepared.inputs, batch_size)
+        return vectors.reshape(len(prepared.examples), prepared.examples.group, -1)
+
+    def embed(self, texts: Any, batch_size: int | None = None) -> npt.NDArray[np.float32]:
+        """The vectors of texts, float32 `[N, hidden]`."""
+        return self.raw_outputs(self.encode(texts), batch_size)
+
+    def answers(self, prepared: Prepared, outputs: Any) -> list[Any]:
+        """An `Embedding` for each text, or a `Similarity` for each pair or triplet."""
+        return list(embedding_answers(outputs))
+
+    def metrics_of(self, prepared: Prepared, outputs: Any) -> dict[str, float]:
+        """Of pairs with scores `spearman` and `pearson`, of others `mrr` and `recall@1`; see
+        `embedding_metrics`."""
+        return embedding_metrics(prepared, outputs)
+
+    def metric_names(self) -> tuple[str, ...]:
+        return (*SCORED_METRICS, *RANKING_METRICS)
+
+    def metrics_for(self, examples: SentencesToEmbed) -> tuple[str, ...]:
+        return RANKING_METRICS if examples.scores is None else SCORED_METRICS
+
+    # Saving.
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "pooling": self.pooling,
+            "normalize": self.normalize,
+            "loss": self.training_loss,
+            "max_score": self.max_score,
+        }
+
+    def extra_files(self) -> dict[str, Any]:
+        """The files of sentence-transformers."""
+        modules = checkpoints.SentenceModules(self.pooling, self.normalize, self.max_length)
+        return checkpoints.module_files(modules, self.encoder.config.hidden_size)
+
+    @classmethod
+    def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
+        return super().recognises(checkpoint) and checkpoint.sentence_modules() is not None
+
+    @classmethod
+    def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
+        stored, modules = super().stored_options(checkpoint), checkpoint.sentence_modules()
+        assert modules is not None
+        return {**stored, "pooling": modules.pooling, "normalize": modules.normalize}
+
+    @classmethod
+    def stored_length(cls, checkpoint: checkpoints.Checkpoint) -> int | None:
+        modules = checkpoint.sentence_modules()
+        if modules is None or modules.max_length is None:
+            return super().stored_length(checkpoint)
+        return min(modules.max_length, checkpoint.config.max_position_embeddings)
