@@ -43,45 +43,43 @@ def cross_entropies(logits: Floats, tags: Ints) -> Floats:
     return log_sums - wide[np.arange(len(tags)), tags]
 
 
-def best_sequences(crf: LinearChainCRF, logits: Floats, splits: Ints) -> TaggedWords:
-    """The likeliest tags of each sentence as a whole; scores are each tag's own probability.
+class SequenceDecoder:
+    """A CRF's answers for whole sentences.
 
-    The words of sentence i are those from `splits[i]` to before `splits[i + 1]`.
+    Logits are float32 `[W, tags]`; the words of sentence i are those from `splits[i]` to before
+    `splits[i + 1]`.
     """
-    tags, scores = np.zeros(len(logits), np.int64), np.zeros(len(logits), np.float32)
 
-    @tf.function(input_signature=_signature(logits))
-    def decode(emissions: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        best = crf.decode(emissions, lengths)
-        return best, tf.gather(crf.marginals(emissions, lengths), best, batch_dims=2)
+    def __init__(self, crf: LinearChainCRF) -> None:
+        emissions = tf.TensorSpec([None, None, crf.num_tags], tf.float32)
+        tags, lengths = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
 
-    for words, real in _batches(splits):
-        best, own = decode(logits[words], real.sum(axis=1).astype(np.int32))
-        tags[words[real]], scores[words[real]] = best.numpy()[real], own.numpy()[real]
-    return TaggedWords(logits, tags, scores)
+        @tf.function(input_signature=[emissions, lengths])
+        def decode(emissions: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            best = crf.decode(emissions, lengths)
+            return best, tf.gather(crf.marginals(emissions, lengths), best, batch_dims=2)
 
-
-def sequence_cost(crf: LinearChainCRF, logits: Floats, tags: Ints, splits: Ints) -> float:
-    """Minus the log-probability of the tags `[W]` of all sentences, in sum."""
-    cost = tf.function(
-        lambda emissions, lengths, own: crf.negative_log_likelihood(emissions, own, lengths),
-        input_signature=[*_signature(logits), tf.TensorSpec([None, None], tf.int32)],
-    )
-    return sum(
-        float(
-            tf.reduce_sum(
-                cost(logits[words], real.sum(axis=1).astype(np.int32), tags[words].astype(np.int32))
-            )
+        self._decode = decode
+        self._cost = tf.function(
+            crf.negative_log_likelihood, input_signature=[emissions, tags, lengths]
         )
-        for words, real in _batches(splits)
-    )
 
+    def best_tags(self, logits: Floats, splits: Ints) -> TaggedWords:
+        """The likeliest tags of each sentence as a whole; scores are each tag's own probability."""
+        tags, scores = np.zeros(len(logits), np.int64), np.zeros(len(logits), np.float32)
+        for words, real in _batches(splits):
+            best, own = self._decode(logits[words], real.sum(axis=1).astype(np.int32))
+            tags[words[real]], scores[words[real]] = best.numpy()[real], own.numpy()[real]
+        return TaggedWords(logits, tags, scores)
 
-def _signature(logits: Floats) -> list[tf.TensorSpec]:
-    return [
-        tf.TensorSpec([None, None, logits.shape[-1]], tf.float32),
-        tf.TensorSpec([None], tf.int32),
-    ]
+    def cost(self, logits: Floats, tags: Ints, splits: Ints) -> float:
+        """Minus the log-probability of the tags `[W]` of all sentences, in sum."""
+        total = 0.0
+        for words, real in _batches(splits):
+            lengths = real.sum(axis=1).astype(np.int32)
+            costs = self._cost(logits[words], tags[words].astype(np.int32), lengths)
+            total += float(np.sum(costs, dtype=np.float64))
+        return total
 
 
 def _batches(splits: Ints) -> Iterator[tuple[Ints, npt.NDArray[np.bool_]]]:

@@ -82,6 +82,7 @@ class TokenTagger(WordTask):
             ends = [*names, tag_schemes.OUTSIDE]
             allowed = [[tag_schemes.allowed(a, b, scheme) for b in ends] for a in ends]
             self.crf.constrain(np.array(allowed))
+            self.decoder = tag_decoding.SequenceDecoder(self.crf)
 
     def call(self, features: Batch, training: bool = False) -> Any:
         """Float32 logits `[batch, length, tags]`."""
@@ -108,10 +109,6 @@ class TokenTagger(WordTask):
             )
         return StepResult({"loss": LossTerm(tf.reduce_sum(losses), tf.reduce_sum(weight))}, outputs)
 
-    def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
-        """Tag indices, int32 `[batch, length]`, `NO_LABEL` for tokens that have none."""
-        return tf.cast(labels, tf.int32)
-
     # Answers and metrics.
 
     def run(self, prepared: PreparedWords, batch_size: int | None = None) -> TaggedWords:
@@ -121,7 +118,7 @@ class TokenTagger(WordTask):
         logits = np.concatenate([empty, *tokens])[prepared.windows.tokens]
         if self.crf is None:
             return tag_decoding.best_tags(logits)
-        return tag_decoding.best_sequences(self.crf, logits, prepared.windows.splits)
+        return self.decoder.best_tags(logits, prepared.windows.splits)
 
     def answers(self, prepared: PreparedWords, outputs: TaggedWords) -> list[Tagging]:
         scores = prepared.by_sentence(outputs.scores)
@@ -138,7 +135,7 @@ class TokenTagger(WordTask):
         if self.crf is None:
             loss = tag_decoding.cross_entropies(outputs.logits, gold).sum()
         else:
-            loss = tag_decoding.sequence_cost(self.crf, outputs.logits, gold, splits)
+            loss = self.decoder.cost(outputs.logits, gold, splits)
         words = max(1, len(gold))
         metrics = {"loss": float(loss) / words}
         if self.tag_scheme != tag_schemes.NO_SCHEME:
