@@ -1,7 +1,7 @@
 """One file per task: its Keras model, its preprocessing, its metrics."""
 
-from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.answer_decoding import AnswerCandidate, QuestionAnswer
+from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.base import BertTask
 from bert_keras.tasks.embedding_answers import Embedding, Similarity
 from bert_keras.tasks.entity_answers import Entity, Tagging

@@ -121,6 +121,12 @@ class FineTunedTask(AnsweringTask):
         prepared = self.prepare(x)
         return self.metrics_of(prepared, self.run(prepared, kwargs.get("batch_size")))
 
+    def tune(self, dev: Prepared, outputs: Any, given: Mapping[str, Any]) -> None:
+        """Sets the options that are chosen by a finished model's outputs on the dev data.
+
+        `given` has those that the user chose; see `options_from`.
+        """
+
     @abc.abstractmethod
     def metrics_of(self, prepared: Prepared, outputs: Any) -> dict[str, float]:
         """`loss` and the task's metrics, of labelled examples."""
@@ -142,7 +148,9 @@ class FineTunedTask(AnsweringTask):
         """A line of `predictions.jsonl`: a labelled example with its answer.
 
         `example` is what `TaskExamples.row` gives. The first field of the answer is called
-        `prediction`, so that it does not hide the label.
+        `prediction`, so that it does not hide the label, and one whose name the example has too
+        `predicted_NAME`.
         """
         (_, prediction), *rest = self.answer_row(answer).items()
-        return {**example, "prediction": prediction, **dict(rest)}
+        named = {f"predicted_{name}" if name in example else name: value for name, value in rest}
+        return {**example, "prediction": prediction, **named}

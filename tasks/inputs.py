@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,31 @@ def split_texts(x: Any) -> tuple[Any, Any]:
             raise ValueError(f"expected a tuple of two lists of texts, received {x!r}")
         return x
     return x, None
+
+
+def split_columns(x: Any, names: Sequence[str]) -> list[list[str]]:
+    """The columns of `x`, a list of strings each.
+
+    `x` is a dict of columns by these names; a tuple of columns; or a list of tuples, one for
+    each example.
+
+    Raises:
+        ValueError: a dict lacks a name, or there are more or fewer columns.
+    """
+    if isinstance(x, Mapping):
+        if not set(names) <= set(x):
+            raise ValueError(f"expected a dict with {', '.join(names)}, received keys {sorted(x)}")
+        columns: Sequence[Any] = [x[name] for name in names]
+    elif isinstance(x, tuple):
+        columns = x
+    else:
+        for row in x:
+            if isinstance(row, (str, bytes)) or len(row) != len(names):
+                raise ValueError(f"expected tuples ({', '.join(names)}), received {row!r}")
+        columns = list(zip(*x, strict=True)) or [[] for _ in names]
+    if len(columns) != len(names):
+        raise ValueError(f"expected {', '.join(names)}, received {len(columns)} columns")
+    return [as_strings(column) for column in columns]
 
 
 def has_pairs(x: Any) -> bool:

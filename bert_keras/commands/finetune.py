@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -48,14 +48,14 @@ def run(values: flags.FlagValues) -> int:
     """Leaves `model/`, `metrics.json` and `predictions.jsonl` under `--output_dir`."""
     output_dir = pathlib.Path(values.output_dir)
     _check_flags(values)
-    kind = TASKS[values.task]
+    kind, given = TASKS[values.task], task_options.given(values)
     train = read_flagged(kind, values, values.train, labelled=True)
     dev = read_flagged(kind, values, values.dev, labelled=True) if values.dev else None
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(values.seed)
     strategy = make_strategy(values.strategy)
     with strategy.scope():
-        task = _make_task(kind, values, kind.options_from(train, task_options.given(values)))
+        task = _make_task(kind, values, kind.options_from(train, given))
         _add_teacher(task, values)
     settings = _settings(values, _best_metric(values, task, dev))
     splits = _prepare(task, train, dev)
@@ -73,10 +73,10 @@ def run(values: flags.FlagValues) -> int:
         progress = tuner.run()
     except FloatingPointError as error:
         raise UserError(f"--output_dir={output_dir}: {error}") from None
-    task.save_pretrained(output_dir / "model")
     metrics = _summary(progress, len(train))
     if "dev" in splits:
-        metrics = {**_score_dev(task, splits["dev"], output_dir), **metrics}
+        metrics = {**_score_dev(task, splits["dev"], given, output_dir), **metrics}
+    task.save_pretrained(output_dir / "model")
     write_json(output_dir / "metrics.json", metrics)
     print(f"model, metrics and predictions are in {output_dir}")
     return 0
@@ -115,9 +115,12 @@ def _scorer(task: FineTunedTask, dev: Prepared) -> Callable[[], dict[str, float]
     return lambda: task.metrics_of(dev, task.run(dev))
 
 
-def _score_dev(task: FineTunedTask, dev: Prepared, output_dir: pathlib.Path) -> dict[str, Any]:
+def _score_dev(
+    task: FineTunedTask, dev: Prepared, given: Mapping[str, Any], output_dir: pathlib.Path
+) -> dict[str, Any]:
     """The metrics of the finished model; leaves its answers in `predictions.jsonl`."""
     outputs = task.run(dev)
+    task.tune(dev, outputs, given)
     rows = [
         task.scored_row(dev.examples.row(index), answer)
         for index, answer in enumerate(task.answers(dev, outputs))

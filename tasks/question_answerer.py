@@ -1,0 +1,200 @@
+"""QuestionAnswerer: the part of a text that answers a question, if there is one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from bert_keras.data.question_windows import QuestionWindows, window_questions
+from bert_keras.data.questions import QuestionExamples, questions_of, read_questions
+from bert_keras.data.source import DataSource
+from bert_keras.errors import UserError
+from bert_keras.metrics import squad
+from bert_keras.metrics.glue import mean_cross_entropy
+from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks.answer_decoding import QuestionAnswer, best_and_null, best_answers
+from bert_keras.tasks.base import Batch
+from bert_keras.tasks.dense_head import DenseHead
+from bert_keras.tasks.distillation import soft_divergence, weighted_sum
+from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
+from bert_keras.tasks.inputs import gather_texts, split_columns
+from bert_keras.tokenization import BertTokenizer
+from bert_keras.training.train_step import LossTerm, StepResult
+
+# The logit of padding, where no answer begins or ends.
+_PADDING = -1e9
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedQuestions(Prepared):
+    """`inputs` has a row for each window; `windows` says whose and of what it is.
+
+    `labels` are the first and the last token of the answer in each window, `[W, 2]`.
+    """
+
+    windows: QuestionWindows
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class QuestionAnswerer(FineTunedTask):
+    """BERT for extractive question answering: a start and an end logit for every token.
+
+    A context that is too long for one row slides through several (Devlin et al. 2018, section
+    4.2; google-research/bert's `run_squad.py`).
+
+    Args:
+        encoder, tokenizer: a BertEncoder, no pooler needed, and its tokenizer.
+        impossible: whether a context may have no answer, as in SQuAD 2.0.
+        null_score_threshold: how much likelier than the best answer, in logits, no answer must
+            be to be given; only where questions may be impossible.
+        doc_stride, max_query_length: see `window_questions`.
+        n_best, max_answer_length: see `best_answers`.
+        max_length, seed: see `BertTask`; `max_length` is that of a window.
+
+    Example:
+
+        model = QuestionAnswerer.from_pretrained("DIR")
+        model.compile()
+        model.fit(read_questions(DataSource("train-v1.1.json")), epochs=2, batch_size=32)
+        model.predict([("Who wrote it?", "Ada wrote it.")])[0].answer
+    """
+
+    task_name = "question_answering"
+    architecture = "BertForQuestionAnswering"
+    head = "question_answering"
+    needs_pooler = False
+    default_length = 384
+    best_metric = "f1"
+
+    def __init__(
+        self,
+        encoder: BertEncoder,
+        tokenizer: BertTokenizer,
+        impossible: bool = False,
+        null_score_threshold: float = 0.0,
+        doc_stride: int = 128,
+        max_query_length: int = 64,
+        n_best: int = 20,
+        max_answer_length: int = 30,
+        max_length: int = 384,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("name", "question_answerer")
+        super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
+        self.impossible = impossible
+        self.null_score_threshold = null_score_threshold
+        self.doc_stride, self.max_query_length = doc_stride, max_query_length
+        self.n_best, self.max_answer_length = n_best, max_answer_length
+        if impossible:
+            self.best_metric = "best_f1"
+        policy = self.dtype_policy
+        self.qa_outputs = DenseHead(encoder.config, 2, 0.0, name="qa_outputs", dtype=policy)
+        self.qa_outputs.build(encoder.config.hidden_size)
+        self.built = True
+
+    def call(self, features: Batch, training: bool = False) -> Any:
+        """Float32 logits of start and end `[batch, length, 2]`, -1e9 at padding."""
+        states = self.encoder(features, training=training)["sequence_output"]
+        there = ops.cast(features["padding_mask"], "bool")[..., None]
+        return ops.where(there, self.qa_outputs(states), _PADDING)
+
+    def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
+        """The mean of the start's and the end's softmax cross-entropy over the tokens, summed."""
+        by_position = tf.transpose(outputs, [0, 2, 1])
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, by_position)
+        return StepResult({"loss": LossTerm.of(tf.reduce_mean(losses, axis=1), weights)}, outputs)
+
+    def distance_from(
+        self, targets: Any, outputs: Any, features: Any, labels: Any, weights: Any, temperature: Any
+    ) -> tf.Tensor:
+        """As for classes, which here are the positions; the mean of start and end."""
+        targets, outputs = (tf.transpose(part, [0, 2, 1]) for part in (targets, outputs))
+        both = tf.ones_like(labels, tf.float32) / 2
+        if weights is not None:
+            both *= tf.cast(weights, tf.float32)[:, None]
+        return weighted_sum(soft_divergence(targets, outputs, temperature), both)
+
+    def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """The places of the answer's first and last token, int32 `[batch, 2]`."""
+        return tf.cast(labels, tf.int32)
+
+    # Data, answers and metrics.
+
+    @classmethod
+    def options_from(cls, train: QuestionExamples, given: Mapping[str, Any]) -> dict[str, Any]:
+        if not train.has_impossible() and given.get("null_score_threshold") is not None:
+            raise UserError(f"--null_score_threshold: all questions of {train.source} have answers")
+        return {**given, "impossible": train.has_impossible()}
+
+    @classmethod
+    def read(cls, source: DataSource, labelled: bool = True) -> QuestionExamples:
+        return read_questions(source, labelled)
+
+    @classmethod
+    def examples_of(cls, x: Any) -> QuestionExamples:
+        """A list of pairs (question, context); a dict with `question` and `context`; a tuple
+        (questions, contexts); or a dataset of batches of these."""
+        if isinstance(x, QuestionExamples):
+            return x
+        questions, contexts = split_columns(gather_texts(x), ("question", "context"))
+        return questions_of(questions, contexts)
+
+    def prepare(self, examples: QuestionExamples) -> PreparedQuestions:
+        texts = examples.questions, examples.contexts
+        sizes = self.max_length, self.doc_stride, self.max_query_length
+        windows = window_questions(self.tokenizer, *texts, *sizes)
+        labels = None if examples.answers is None else windows.targets(examples)
+        return PreparedQuestions(examples, windows.inputs, labels, windows)
+
+    def run(self, prepared: Prepared, batch_size: int | None = None) -> list[np.ndarray]:
+        """Start and end logits of each window, `[length, 2]`."""
+        return self.token_outputs(prepared.inputs, batch_size)
+
+    def answers(self, prepared: Prepared, outputs: Sequence[np.ndarray]) -> list[QuestionAnswer]:
+        assert isinstance(prepared, PreparedQuestions)
+        limits = self.n_best, self.max_answer_length
+        threshold = self.null_score_threshold if self.impossible else None
+        contexts = prepared.examples.contexts
+        return best_answers(prepared.windows, contexts, outputs, *limits, threshold)
+
+    def metrics_of(self, prepared: Prepared, outputs: Sequence[np.ndarray]) -> dict[str, float]:
+        """Loss, and SQuAD's metrics in percent; those of 2.0 where questions may be impossible."""
+        answers, golds = self.answers(prepared, outputs), prepared.examples.gold_texts()
+        texts = [answer.answer for answer in answers]
+        pairs = zip(prepared.gold, outputs, strict=True)
+        loss = {"loss": float(np.mean([mean_cross_entropy(x, y.T) for x, y in pairs]))}
+        if not self.impossible and all(golds):
+            return {**loss, **squad.answerable_metrics(texts, golds)}
+        return {**loss, **squad.metrics_with_impossible(texts, golds, *best_and_null(answers))}
+
+    def tune(self, dev: Prepared, outputs: Any, given: Mapping[str, Any]) -> None:
+        """Sets the threshold that gives the best F1, where there is one and none was chosen."""
+        if self.impossible and "null_score_threshold" not in given:
+            scores = best_and_null(self.answers(dev, outputs))
+            self.null_score_threshold = squad.tuned_threshold(*scores, dev.examples.gold_texts())
+
+    def metric_names(self) -> tuple[str, ...]:
+        best = ("best_exact", "best_f1") if self.impossible else ()
+        return ("exact_match", "f1", *best)
+
+    def scored_row(self, example: Mapping[str, Any], answer: QuestionAnswer) -> dict[str, Any]:
+        """As for every task; the n best answers are `n_best`, beside the right `answers`."""
+        row = self.answer_row(answer)
+        return {**example, "prediction": row.pop("answer"), "n_best": row.pop("answers"), **row}
+
+    # Saving.
+
+    def options(self) -> dict[str, Any]:
+        names = ("impossible", "null_score_threshold", "doc_stride", "max_query_length")
+        return {name: getattr(self, name) for name in (*names, "n_best", "max_answer_length")}
+
+    def head_weights(self) -> dict[str, keras.Variable]:
+        weights = self.qa_outputs.named_weights()
+        return {f"qa_outputs/{name}": weight for name, weight in weights.items()}
