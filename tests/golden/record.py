@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 import fixed_weights
+import masked_texts
 import numpy as np
 import sources
 import torch
@@ -111,6 +112,25 @@ def record_masked_lm(assets: pathlib.Path, examples: dict[str, np.ndarray]) -> N
         logits=stacked[..., ::VOCABULARY_STRIDE].numpy(),
         argmax=stacked.argmax(-1).numpy().astype(np.int32),
         logsumexp=stacked.double().logsumexp(-1).numpy(),
+    )
+
+
+def record_fill_mask(assets: pathlib.Path) -> None:
+    """What the fill-mask pipeline finds for bert-tiny-mlm: the five likeliest tokens."""
+    pipeline = transformers.pipeline(
+        "fill-mask", str(assets / "weights" / "bert-tiny-mlm"), top_k=5, device="cpu"
+    )
+    splits, rows = [0], []
+    for text in masked_texts.TEXTS:
+        found = pipeline(text)
+        # Of a single mask the pipeline gives its tokens, of several a list of these.
+        rows += found if isinstance(found[0], list) else [found]
+        splits.append(len(rows))
+    save(
+        "fill_mask",
+        mask_splits=np.array(splits, np.int32),
+        token_ids=np.array([[one["token"] for one in row] for row in rows], np.int32),
+        scores=np.array([[one["score"] for one in row] for row in rows]),
     )
 
 
@@ -299,6 +319,8 @@ def record_real(wanted: list[str]) -> None:
         record_encoder(assets, examples)
     if "masked_lm" in wanted:
         record_masked_lm(assets, examples)
+    if "fill_mask" in wanted:
+        record_fill_mask(assets)
     if "training" in wanted:
         record_training(assets)
 
@@ -306,8 +328,10 @@ def record_real(wanted: list[str]) -> None:
 def main() -> None:
     """Records the files named on the command line, all of them by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", help="minilm, masked_lm, training, fixed, adamw")
-    real = ["minilm", "masked_lm", "training"]
+    parser.add_argument(
+        "files", nargs="*", help="minilm, masked_lm, fill_mask, training, fixed, adamw"
+    )
+    real = ["minilm", "masked_lm", "fill_mask", "training"]
     wanted = parser.parse_args().files or [*real, "fixed", "adamw"]
     torch.set_num_threads(2)
     if set(real) & set(wanted):
