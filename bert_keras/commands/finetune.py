@@ -25,6 +25,7 @@ from bert_keras.training.fine_tuning import (
     FineTuningSettings,
     Progress,
 )
+from bert_keras.training.fine_tuning_report import write_fine_tuning_report
 from bert_keras.training.run_directory import claim_directory
 from bert_keras.training.strategies import make_strategy
 
@@ -45,7 +46,7 @@ _WITHOUT_EFFECT = (
 
 
 def run(values: flags.FlagValues) -> int:
-    """Leaves `model/`, `metrics.json` and `predictions.jsonl` under `--output_dir`."""
+    """Leaves `model/`, `metrics.json`, `predictions.jsonl`, `report.html` under `--output_dir`."""
     output_dir = pathlib.Path(values.output_dir)
     _check_flags(values)
     kind, given = TASKS[values.task], task_options.given(values)
@@ -59,7 +60,8 @@ def run(values: flags.FlagValues) -> int:
         _add_teacher(task, values)
     settings = _settings(values, _best_metric(values, task, dev))
     splits = _prepare(task, train, dev)
-    claim_directory(output_dir, _identity(values, task, strategy, splits))
+    named = {name: values[name].value for name in ("train", "dev")}
+    claim_directory(output_dir, _identity(values, task, strategy, splits), named)
     _announce(task, splits, strategy)
     tuner = FineTuner(
         task,
@@ -78,7 +80,8 @@ def run(values: flags.FlagValues) -> int:
         metrics = {**_score_dev(task, splits["dev"], given, output_dir), **metrics}
     task.save_pretrained(output_dir / "model")
     write_json(output_dir / "metrics.json", metrics)
-    print(f"model, metrics and predictions are in {output_dir}")
+    write_fine_tuning_report(output_dir)
+    print(f"model, metrics, predictions and report.html are in {output_dir}")
     return 0
 
 
@@ -248,6 +251,7 @@ def _summary(progress: Progress, train_examples: int) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "train_examples": train_examples,
         "seconds": round(progress.seconds, 2),
+        "input_wait": round(progress.input_wait, 4),
         "history": progress.history,
     }
     if progress.best_epoch:

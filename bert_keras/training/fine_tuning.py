@@ -16,7 +16,9 @@ import tensorflow as tf
 
 from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.data.training_examples import TrainingExamples
-from bert_keras.optimization import AdamW, WarmupDecay, layer_decay_factors
+from bert_keras.optimization import AdamW, WarmupDecay
+from bert_keras.optimization.layer_decay import RateFactors
+from bert_keras.training.input_wait import InputWait
 from bert_keras.training.run_directory import read_checkpoint
 
 
@@ -51,22 +53,29 @@ class FineTuningSettings:
             examples, self.seed, self.batch_size, self.batch_tokens, self.batching
         )
 
-    def optimizer(self, total_steps: int, layers: int) -> AdamW:
-        """AdamW with warm-up and linear decay over the whole run, for an encoder of `layers`."""
+    def optimizer(self, total_steps: int, rate_factors: RateFactors = ()) -> AdamW:
+        """AdamW with warm-up and linear decay over the whole run."""
         schedule = WarmupDecay(self.learning_rate, total_steps, warmup_ratio=self.warmup_ratio)
-        factors = layer_decay_factors(self.layer_decay, layers)
-        return AdamW(schedule, self.weight_decay, clip_norm=self.clip_norm, rate_factors=factors)
+        return AdamW(
+            schedule, self.weight_decay, clip_norm=self.clip_norm, rate_factors=rate_factors
+        )
 
 
 @dataclasses.dataclass
 class Progress:
-    """Where a run stands: all that a checkpoint holds besides tensors."""
+    """Where a run stands: all that a checkpoint holds besides tensors.
+
+    `seconds` are those of the whole run, `update_seconds` those of the updates alone, without
+    evaluations, and `waited_seconds` the part of these in which there was no batch to work on.
+    """
 
     epoch: int = 0
     step: int = 0
     loss_total: float = 0.0
     loss_weight: float = 0.0
     seconds: float = 0.0
+    update_seconds: float = 0.0
+    waited_seconds: float = 0.0
     best_score: float | None = None
     best_epoch: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
@@ -75,6 +84,11 @@ class Progress:
     def stale_epochs(self) -> int:
         """Epochs since the best one."""
         return self.epoch - self.best_epoch
+
+    @property
+    def input_wait(self) -> float:
+        """Share of the updates' time that was spent waiting for batches."""
+        return self.waited_seconds / max(self.update_seconds, 1e-9)
 
 
 Evaluate = Callable[[], dict[str, float]]
@@ -117,7 +131,7 @@ class FineTuner:
         # Warm-up and decay span the run, so that its updates are counted before it begins.
         steps = sum(self.batches.steps(epoch) for epoch in range(settings.epochs))
         with strategy.scope():
-            optimizer = settings.optimizer(steps, task.encoder.config.num_hidden_layers)
+            optimizer = settings.optimizer(steps, task.rate_factors(settings.layer_decay))
             optimizer.build(task.trainable_variables)
             task.compile(optimizer=optimizer, weighted_metrics=[])
             self._state = tf.Variable("", dtype=tf.string, trainable=False)
@@ -132,8 +146,9 @@ class FineTuner:
         )
         self._best = tf.train.Checkpoint(weights=weights)
         self._best_path = str(output_dir / "best" / "weights")
+        self._input_wait = InputWait()
         self._step_function = self._make_step_function()
-        self._began = time.monotonic()
+        self._began = self._lap = time.monotonic()
 
     def run(self) -> Progress:
         """Trains to the end, from the last checkpoint if there is one.
@@ -173,7 +188,7 @@ class FineTuner:
 
     def _make_step_function(self) -> Callable[[Any, tf.Tensor], tf.Tensor]:
         """One update; adds the batch's loss and weight to the sums it is given, float64 `[2]`."""
-        strategy, task = self.strategy, self.task
+        strategy, task, input_wait = self.strategy, self.task, self._input_wait
 
         def replica_step(*batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
             terms = task.update(*batch).terms.values()
@@ -181,7 +196,7 @@ class FineTuner:
 
         @tf.function
         def step(iterator: Any, sums: tf.Tensor) -> tf.Tensor:
-            own = strategy.run(replica_step, args=next(iterator))
+            own = strategy.run(replica_step, args=input_wait.next(iterator))
             add = tf.distribute.ReduceOp.SUM
             reduced = [strategy.reduce(add, part, axis=None) for part in own]
             return sums + tf.cast(tf.stack(reduced), tf.float64)
@@ -196,6 +211,7 @@ class FineTuner:
         dataset = self.batches.dataset(progress.epoch, progress.step)
         iterator = iter(self.strategy.experimental_distribute_dataset(dataset))
         sums = tf.constant([progress.loss_total, progress.loss_weight], tf.float64)
+        self._lap = time.monotonic()
         while progress.step < steps:
             sums = self._step_function(iterator, sums)
             progress.step += 1
@@ -203,15 +219,22 @@ class FineTuner:
             save = every and progress.step % every == 0 and not last
             # To read the sums is to wait for the device, which then waits for Python: seldom.
             if last or save or time.monotonic() >= due:
-                bar.update(progress.step, [("loss", self._read(sums))], finalize=last)
+                loss = self._read(sums)
+                shown = [("loss", loss), ("input wait %", 100 * progress.input_wait)]
+                bar.update(progress.step, shown, finalize=last)
                 due = time.monotonic() + bar.interval
             if save:
                 self._save()
 
     def _read(self, sums: tf.Tensor) -> float:
-        """Notes the sums of the epoch so far; returns the mean loss."""
+        """Notes the sums of the epoch and the time so far; returns the mean loss."""
         progress = self.progress
         progress.loss_total, progress.loss_weight = sums.numpy().tolist()
+        now = time.monotonic()
+        progress.update_seconds += now - self._lap
+        progress.waited_seconds += self._input_wait.seconds
+        self._lap = now
+        self._input_wait.reset()
         mean = progress.loss_total / max(progress.loss_weight, 1e-12)
         if not math.isfinite(mean):
             raise FloatingPointError(
@@ -252,5 +275,8 @@ def _progress_bar(steps: int) -> keras.utils.Progbar:
     """Redraws itself on a terminal; in a file, where each state stays, it is seldom written."""
     interval = 0.5 if sys.stdout.isatty() else 15.0
     return keras.utils.Progbar(
-        steps, unit_name="step", stateful_metrics=["loss"], interval=interval
+        steps,
+        unit_name="step",
+        stateful_metrics=["loss", "input wait %"],
+        interval=interval,
     )

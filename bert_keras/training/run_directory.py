@@ -14,11 +14,14 @@ from bert_keras.data.files import write_json
 from bert_keras.errors import UserError
 
 
-def claim_directory(output_dir: pathlib.Path, run: dict[str, Any]) -> None:
+def claim_directory(
+    output_dir: pathlib.Path, run: dict[str, Any], noted: dict[str, Any] | None = None
+) -> None:
     """Marks `output_dir` as that of a run, so that only the same run is ever resumed there.
 
     Args:
         run: what decides the outcome, by the flags' names; JSON values.
+        noted: what else to write down, for who reads the file; it is not compared.
 
     Raises:
         UserError: another run has a checkpoint there; names what differs.
@@ -26,7 +29,7 @@ def claim_directory(output_dir: pathlib.Path, run: dict[str, Any]) -> None:
     path = output_dir / "run.json"
     # A run without a checkpoint has nothing to lose.
     if not (path.exists() and (output_dir / "checkpoints" / "checkpoint").exists()):
-        write_json(path, run)
+        write_json(path, {**run, **(noted or {})})
         return
     found = read_json(path)
     for name in run:
