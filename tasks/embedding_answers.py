@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,10 @@ from bert_keras.tasks.fine_tuned import Prepared
 
 Vectors = npt.NDArray[np.float32]
 
-SCORED_METRICS = ("spearman", "pearson")
-RANKING_METRICS = ("mrr", "recall@1")
+
+def metric_names(scored: bool) -> tuple[str, ...]:
+    """What `metrics_of` gives apart from the loss, of examples with scores or without."""
+    return ("spearman", "pearson") if scored else ("mrr", "recall@1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,7 @@ def cosines(vectors: Vectors) -> npt.NDArray[np.float32]:
     return np.asarray((unit[:, 0] * unit[:, 1]).sum(axis=-1))
 
 
-def embedding_answers(vectors: Vectors) -> list[Embedding] | list[Similarity]:
+def answers_of(vectors: Vectors) -> list[Any]:
     """An `Embedding` for each single text, a `Similarity` for each pair or triplet."""
     if vectors.shape[1] > 1:
         return [Similarity(cosine) for cosine in cosines(vectors).tolist()]
@@ -46,7 +49,7 @@ def embedding_answers(vectors: Vectors) -> list[Embedding] | list[Similarity]:
     return [Embedding([float(str(x)) for x in vector]) for vector in vectors[:, 0]]
 
 
-def embedding_metrics(prepared: Prepared, vectors: Vectors) -> dict[str, float]:
+def metrics_of(prepared: Prepared, vectors: Vectors) -> dict[str, float]:
     """The loss and the metrics of vectors `[N, group, hidden]`.
 
     With scores: the mean squared difference of cosine and score, `pearson` and `spearman`.

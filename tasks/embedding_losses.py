@@ -6,18 +6,44 @@ from typing import Any
 
 import tensorflow as tf
 
+from bert_keras.data.sentences_to_embed import SentencesToEmbed
+from bert_keras.errors import UserError
+
 # Of cosines in a softmax, as sentence-transformers scales them; its inverse is a temperature.
 SCALE = 20.0
 # How much more alike an anchor's positive must be than its negative.
 MARGIN = 0.5
 
-
 LOSSES = ("cosine", "multiple_negatives", "triplet")
 
 
-def embedding_losses(loss: str, vectors: tf.Tensor, scores: Any) -> tf.Tensor:
+def default_loss(examples: SentencesToEmbed) -> str:
+    """The loss that examples are for."""
+    return "multiple_negatives" if examples.scores is None else "cosine"
+
+
+def check_loss(loss: str, examples: SentencesToEmbed) -> None:
+    """A UserError unless a loss can learn from examples."""
+    scored, group = examples.scores is not None, examples.group
+    fits, needed = {
+        "cosine": (scored, "pairs with scores"),
+        "multiple_negatives": (not scored and group > 1, "pairs without scores, or triplets"),
+        "triplet": (group == 3, "triplets"),
+    }[loss]
+    if not fits:
+        raise UserError(
+            f"{examples.source}: has {examples.kind()}, the loss {loss} learns from {needed}"
+        )
+
+
+def losses_of(loss: str, vectors: tf.Tensor, scores: Any) -> tf.Tensor:
     """One of LOSSES of vectors `[batch, group, hidden]`, `[batch]`; `scores` are for "cosine"."""
+    group = {"cosine": (2,), "multiple_negatives": (2, 3), "triplet": (3,)}[loss]
+    if vectors.shape.rank != 3 or vectors.shape[1] not in (*group, None):
+        raise ValueError(f"the loss {loss} takes {group} texts an example, received {vectors}")
     if loss == "cosine":
+        if scores is None:
+            raise ValueError("the loss cosine needs scores")
         return cosine_losses(vectors, tf.reshape(scores, [-1]))
     return triplet_losses(vectors) if loss == "triplet" else multiple_negatives_losses(vectors)
 
@@ -31,7 +57,7 @@ def cosine_losses(vectors: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         vectors: `[batch, 2, hidden]`.
         scores: how alike the two are, 0 to 1, `[batch]`.
     """
-    first, second = tf.unstack(tf.math.l2_normalize(vectors, axis=-1), axis=1)
+    first, second = tf.unstack(tf.math.l2_normalize(vectors, axis=-1), num=2, axis=1)
     return tf.square(tf.reduce_sum(first * second, axis=-1) - scores)
 
 
@@ -61,6 +87,25 @@ def triplet_losses(vectors: tf.Tensor) -> tf.Tensor:
     Args:
         vectors: `[batch, 3, hidden]`: anchors, positives, negatives.
     """
-    anchor, positive, negative = tf.unstack(tf.math.l2_normalize(vectors, axis=-1), axis=1)
+    unit = tf.math.l2_normalize(vectors, axis=-1)
+    anchor, positive, negative = tf.unstack(unit, num=3, axis=1)
     nearer = tf.reduce_sum(anchor * (negative - positive), axis=-1)
     return tf.nn.relu(nearer + MARGIN)
+
+
+def distances(targets: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    """Squared distances from a teacher's vectors, the mean over each example's texts, `[batch]`.
+
+    Reimers & Gurevych 2020, https://arxiv.org/abs/2004.09813.
+
+    Args:
+        targets, vectors: `[batch, group, hidden]`.
+
+    Raises:
+        UserError: the teacher's vectors are of another width.
+    """
+    if targets.shape[-1] != vectors.shape[-1]:
+        raise UserError(
+            f"the teacher's vectors are {targets.shape[-1]} wide, the student's {vectors.shape[-1]}"
+        )
+    return tf.reduce_mean(tf.reduce_sum(tf.square(targets - vectors), axis=-1), axis=-1)

@@ -10,17 +10,22 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_keras.data.batches import Ints
 from bert_keras.data.choices import ChoiceExamples, examples_of_choices, read_choices
-from bert_keras.data.grouped_examples import GroupedExamples, group_splits, padded_groups
+from bert_keras.data.grouped_examples import group_splits, padded_groups
 from bert_keras.data.source import DataSource
 from bert_keras.metrics.glue import accuracy, mean_cross_entropy
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
-from bert_keras.tasks.grouped_inputs import as_groups, as_rows, group_dataset
-from bert_keras.tasks.inputs import as_strings, gather_texts, has_features
+from bert_keras.tasks.grouped_inputs import (
+    GroupedInputs,
+    PreparedGroups,
+    as_groups,
+    as_rows,
+    text_columns,
+)
+from bert_keras.tasks.inputs import as_strings, gather_texts
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
 
@@ -37,15 +42,8 @@ class Choice:
     scores: list[float]
 
 
-@dataclasses.dataclass(frozen=True)
-class PreparedChoices(Prepared):
-    """`inputs` has a row for each choice; `splits`, `[N + 1]`, says which are an example's."""
-
-    splits: Ints
-
-
 @keras.saving.register_keras_serializable(package="bert_keras")
-class MultipleChoice(FineTunedTask):
+class MultipleChoice(GroupedInputs, FineTunedTask):
     """BERT for multiple choice: dropout and one output on the pooled output of each choice.
 
     An example is a context and two choices or more; their number may differ between examples.
@@ -114,7 +112,7 @@ class MultipleChoice(FineTunedTask):
 
         A choice that is an empty text is none.
         """
-        contexts, choices = x
+        contexts, choices = text_columns(x)
         if isinstance(choices, tf.RaggedTensor):
             choices = choices.to_tensor("")
         group = tf.shape(choices)[1]
@@ -129,17 +127,12 @@ class MultipleChoice(FineTunedTask):
         """The numbers of the right choices, from 0, int32."""
         return tf.cast(labels, tf.int32)
 
-    def _feature_dataset(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
-    ) -> tf.data.Dataset:
-        if not (isinstance(x, tf.data.Dataset) or has_features(x)):
-            examples = self.examples_of(x)
-            width = max(map(len, examples.choices), default=0)
-            padded = [row + [""] * (width - len(row)) for row in examples.choices]
-            seed = self.seed if shuffle else None
-            x = group_dataset((examples.contexts, padded), y, sample_weight, batch_size, seed)
-            y = sample_weight = None
-        return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle)
+    @classmethod
+    def text_arrays(cls, x: Any) -> tuple[Any, ...]:
+        examples = cls.examples_of(x)
+        width = max(map(len, examples.choices), default=0)
+        padded = [row + [""] * (width - len(row)) for row in examples.choices]
+        return examples.contexts, np.array(padded, object).reshape(len(examples), width)
 
     # Data, answers and metrics.
 
@@ -154,10 +147,10 @@ class MultipleChoice(FineTunedTask):
         of batches of such."""
         if isinstance(x, ChoiceExamples):
             return x
-        contexts, choices = gather_texts(x)
+        contexts, choices = text_columns(gather_texts(x))
         return examples_of_choices(as_strings(contexts), [as_strings(row) for row in choices])
 
-    def prepare(self, examples: ChoiceExamples) -> PreparedChoices:
+    def prepare(self, examples: ChoiceExamples) -> PreparedGroups:
         sizes = [len(row) for row in examples.choices]
         contexts = [
             context
@@ -167,15 +160,11 @@ class MultipleChoice(FineTunedTask):
         choices = [choice for row in examples.choices for choice in row]
         labels = None if examples.labels is None else np.asarray(examples.labels, np.int32)
         inputs = self.encode(contexts, choices)
-        return PreparedChoices(examples, inputs, labels, group_splits(sizes))
-
-    def training_examples(self, prepared: Prepared) -> GroupedExamples:
-        assert isinstance(prepared, PreparedChoices)
-        return GroupedExamples(prepared.inputs, prepared.splits, prepared.gold)
+        return PreparedGroups(examples, inputs, labels, group_splits(sizes))
 
     def run(self, prepared: Prepared, batch_size: int | None = None) -> np.ndarray:
         """Logits `[N, choices]`, -1e9 where an example has no choice."""
-        assert isinstance(prepared, PreparedChoices)
+        assert isinstance(prepared, PreparedGroups)
         logits = self.raw_outputs(prepared.inputs, batch_size)
         return padded_groups(logits, prepared.splits, _NO_CHOICE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,30 +12,31 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
 
-from bert_keras import checkpoints
 from bert_keras.data.grouped_examples import GroupedExamples, group_splits
 from bert_keras.data.sentences_to_embed import SentencesToEmbed, read_sentences, sentences_of
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 from bert_keras.layers.token_pooling import POOLINGS, pool_tokens
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import embedding_answers, embedding_losses
 from bert_keras.tasks.base import Batch
-from bert_keras.tasks.embedding_answers import (
-    RANKING_METRICS,
-    SCORED_METRICS,
-    embedding_answers,
-    embedding_metrics,
-)
-from bert_keras.tasks.embedding_losses import LOSSES, embedding_losses
+from bert_keras.tasks.distillation import weighted_sum
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
-from bert_keras.tasks.grouped_inputs import as_groups, as_rows, group_dataset, text_columns
-from bert_keras.tasks.inputs import as_strings, gather_texts, has_features
+from bert_keras.tasks.grouped_inputs import (
+    GroupedInputs,
+    PreparedGroups,
+    as_groups,
+    as_rows,
+    text_columns,
+)
+from bert_keras.tasks.inputs import as_strings, gather_texts
+from bert_keras.tasks.sentence_directory import SentenceDirectory
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class SentenceEmbedder(FineTunedTask):
+class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
     """Sentence-BERT: a text's vector is pooled from the states of its tokens.
 
     Reimers & Gurevych 2019, https://arxiv.org/abs/1908.10084.
@@ -73,7 +75,10 @@ class SentenceEmbedder(FineTunedTask):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        for name, value, known in (("pooling", pooling, POOLINGS), ("loss", loss, LOSSES)):
+        for name, value, known in (
+            ("pooling", pooling, POOLINGS),
+            ("loss", loss, embedding_losses.LOSSES),
+        ):
             if value not in known:
                 raise UserError(f"{name} is {value!r}, expected one of {', '.join(known)}")
         kwargs.setdefault("name", "sentence_embedder")
@@ -99,8 +104,12 @@ class SentenceEmbedder(FineTunedTask):
 
         Under a strategy the negatives of an example are those of its own replica.
         """
-        losses = embedding_losses(self.training_loss, outputs, labels)
+        losses = embedding_losses.losses_of(self.training_loss, outputs, labels)
         return StepResult({"loss": LossTerm.of(losses, weights)}, outputs)
+
+    def distance_from(self, targets: Any, outputs: Any, *batch: Any) -> tf.Tensor:
+        """See `embedding_losses.distances`; summed with the weight of each example."""
+        return weighted_sum(embedding_losses.distances(targets, outputs), batch[2])
 
     def preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Columns of texts `[batch]` as features `[batch, group, length]`, in the graph."""
@@ -114,19 +123,6 @@ class SentenceEmbedder(FineTunedTask):
         """Scores from 0 to 1, float32."""
         return tf.cast(labels, tf.float32) / (self.max_score or 1.0)
 
-    def _feature_dataset(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
-    ) -> tf.data.Dataset:
-        if isinstance(x, tf.data.Dataset):
-            # Columns of texts without labels, which Keras would take for inputs and labels.
-            if all(leaf.dtype == tf.string for leaf in tf.nest.flatten(x.element_spec)):
-                x = x.map(lambda *columns: (columns if len(columns) > 1 else columns[0],))
-        elif not has_features(x):
-            seed = self.seed if shuffle else None
-            x = group_dataset(text_columns(x), y, sample_weight, batch_size, seed)
-            y = sample_weight = None
-        return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle)
-
     # Data, answers and metrics.
 
     @classmethod
@@ -136,17 +132,9 @@ class SentenceEmbedder(FineTunedTask):
 
     @classmethod
     def options_from(cls, train: SentencesToEmbed, given: Mapping[str, Any]) -> dict[str, Any]:
-        scored = train.scores is not None
-        options = {"loss": "cosine" if scored else "multiple_negatives", **given}
-        if (options["loss"] == "cosine") != scored or (
-            options["loss"] == "triplet" and train.group < 3
-        ):
-            needed = {"cosine": "pairs with scores", "triplet": "triplets"}
-            raise UserError(
-                f"{train.source}: has {train.kind()}, --loss={options['loss']} learns from "
-                + needed.get(options["loss"], "pairs without scores or triplets")
-            )
-        if scored and "max_score" not in given:
+        options = {"loss": embedding_losses.default_loss(train), **given}
+        embedding_losses.check_loss(options["loss"], train)
+        if train.scores is not None and "max_score" not in given:
             options["max_score"] = train.max_score()
         return options
 
@@ -157,25 +145,28 @@ class SentenceEmbedder(FineTunedTask):
             return x
         return sentences_of([as_strings(column) for column in text_columns(gather_texts(x))])
 
-    def prepare(self, examples: SentencesToEmbed) -> Prepared:
+    def prepare(self, examples: SentencesToEmbed) -> PreparedGroups:
         """Rows of tokens, the texts of an example one after the other; scores from 0 to 1."""
         texts = [text for row in zip(*examples.columns, strict=True) for text in row]
         labels = None
         if examples.scores is not None:
             highest = self.max_score or examples.max_score()
             labels = np.asarray(examples.scaled_scores(highest), np.float32)
-        return Prepared(examples, self.encode(texts), labels)
+        splits = group_splits([examples.group] * len(examples))
+        return PreparedGroups(examples, self.encode(texts), labels, splits)
 
     def training_examples(self, prepared: Prepared) -> GroupedExamples:
-        count = len(prepared.examples)
-        labels = np.zeros(count, np.float32) if prepared.labels is None else prepared.labels
-        splits = group_splits([prepared.examples.group] * count)
-        return GroupedExamples(prepared.inputs, splits, labels)
+        embedding_losses.check_loss(self.training_loss, prepared.examples)
+        if prepared.labels is None:
+            # The other losses look at no labels.
+            none = np.zeros(len(prepared.examples), np.float32)
+            prepared = dataclasses.replace(prepared, labels=none)
+        return super().training_examples(prepared)
 
     def run(self, prepared: Prepared, batch_size: int | None = None) -> npt.NDArray[np.float32]:
         """Vectors `[N, group, hidden]`."""
         vectors = self.raw_outputs(prepared.inputs, batch_size)
-        return vectors.reshape(len(prepared.examples), prepared.examples.group, -1)
+        return vectors.reshape(-1, prepared.examples.group, vectors.shape[-1])
 
     def embed(self, texts: Any, batch_size: int | None = None) -> npt.NDArray[np.float32]:
         """The vectors of texts, float32 `[N, hidden]`."""
@@ -183,18 +174,18 @@ class SentenceEmbedder(FineTunedTask):
 
     def answers(self, prepared: Prepared, outputs: Any) -> list[Any]:
         """An `Embedding` for each text, or a `Similarity` for each pair or triplet."""
-        return list(embedding_answers(outputs))
+        return embedding_answers.answers_of(outputs)
 
     def metrics_of(self, prepared: Prepared, outputs: Any) -> dict[str, float]:
         """Of pairs with scores `spearman` and `pearson`, of others `mrr` and `recall@1`; see
-        `embedding_metrics`."""
-        return embedding_metrics(prepared, outputs)
+        `embedding_answers`."""
+        return embedding_answers.metrics_of(prepared, outputs)
 
     def metric_names(self) -> tuple[str, ...]:
-        return (*SCORED_METRICS, *RANKING_METRICS)
+        return embedding_answers.metric_names(True) + embedding_answers.metric_names(False)
 
     def metrics_for(self, examples: SentencesToEmbed) -> tuple[str, ...]:
-        return RANKING_METRICS if examples.scores is None else SCORED_METRICS
+        return embedding_answers.metric_names(examples.scores is not None)
 
     # Saving.
 
@@ -205,25 +196,3 @@ class SentenceEmbedder(FineTunedTask):
             "loss": self.training_loss,
             "max_score": self.max_score,
         }
-
-    def extra_files(self) -> dict[str, Any]:
-        """The files of sentence-transformers."""
-        modules = checkpoints.SentenceModules(self.pooling, self.normalize, self.max_length)
-        return checkpoints.module_files(modules, self.encoder.config.hidden_size)
-
-    @classmethod
-    def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
-        return super().recognises(checkpoint) and checkpoint.sentence_modules() is not None
-
-    @classmethod
-    def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
-        stored, modules = super().stored_options(checkpoint), checkpoint.sentence_modules()
-        assert modules is not None
-        return {**stored, "pooling": modules.pooling, "normalize": modules.normalize}
-
-    @classmethod
-    def stored_length(cls, checkpoint: checkpoints.Checkpoint) -> int | None:
-        modules = checkpoint.sentence_modules()
-        if modules is None or modules.max_length is None:
-            return super().stored_length(checkpoint)
-        return min(modules.max_length, checkpoint.config.max_position_embeddings)

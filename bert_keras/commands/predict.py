@@ -22,6 +22,12 @@ def run(values: flags.FlagValues) -> int:
     """Writes one JSON object per input, in order, a batch at a time."""
     if (values.model is None) == (values.server is None):
         raise UserError("give either --model=DIR or --server=host:port")
+    if values.features is not None:
+        return _write_features(values)
+    if values.output.endswith(".npz"):
+        raise UserError(f"--output={values.output}: .npz is for --features")
+    if values.corpus is not None:
+        return _write_matches(values)
     examples, answer = _from_server(values) if values.server else _from_model(values)
     with _output(values.output) as file:
         for start in range(0, len(examples), values.batch_size):
@@ -30,6 +36,32 @@ def run(values: flags.FlagValues) -> int:
                 row = {**part.row(index), **answered}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
+    return 0
+
+
+def _write_features(values: flags.FlagValues) -> int:
+    for name in ("server", "corpus", "top_k"):
+        if values[name].value is not None:
+            raise UserError(f"--features: does not go with --{name}")
+    from bert_keras.commands import features
+
+    if values.output.endswith(".npz"):
+        features.write_npz(values)
+    else:
+        with _output(values.output) as file:
+            features.write_lines(values, file)
+    return 0
+
+
+def _write_matches(values: flags.FlagValues) -> int:
+    if values.server is not None:
+        raise UserError("--corpus: does not go with --server")
+    from bert_keras.commands.search import search
+
+    rows = search(values)
+    with _output(values.output) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return 0
 
 
