@@ -5,6 +5,7 @@ from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.base import BertTask
 from bert_keras.tasks.embedding_answers import Embedding, Similarity
 from bert_keras.tasks.entity_answers import Entity, Tagging
+from bert_keras.tasks.feature_extractor import FeatureExtractor, TextFeatures
 from bert_keras.tasks.fill_mask import FillMask
 from bert_keras.tasks.filled_text import Fill, FilledText
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
@@ -26,6 +27,7 @@ __all__ = [
     "Classification",
     "Embedding",
     "Entity",
+    "FeatureExtractor",
     "Fill",
     "FillMask",
     "FilledText",
@@ -38,6 +40,7 @@ __all__ = [
     "SentenceEmbedder",
     "Similarity",
     "TextClassifier",
+    "TextFeatures",
     "TokenTagger",
     "task_of",
 ]

@@ -24,7 +24,17 @@ def define() -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_string(
-        "output", "-", "where the JSON lines go, - for the standard output", flag_values=values
+        "output",
+        "-",
+        "where the JSON lines go, - for the standard output; with --features also an .npz file",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "features",
+        None,
+        "write states of layers instead of answers, LAYERS:POOLING, such as -1,-2:none: layers "
+        "from 0, the embeddings, or from the last, -1; none for every token, or cls, mean, max",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "corpus",
@@ -35,7 +45,8 @@ def define() -> flags.FlagValues:
     flags.DEFINE_integer(
         "top_k",
         None,
-        "how many answers an input has, of a task that ranks them: texts of --corpus, 5 by default",
+        "how many answers an input has, of a task that ranks them: texts of --corpus, "
+        "tokens for a [MASK]; 5 by default",
         lower_bound=1,
         flag_values=values,
     )
