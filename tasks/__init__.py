@@ -15,6 +15,7 @@ from bert_keras.tasks.question_answerer import QuestionAnswerer
 from bert_keras.tasks.registry import TASKS, task_of
 from bert_keras.tasks.sentence_embedder import SentenceEmbedder
 from bert_keras.tasks.text_classifier import Classification, TextClassifier
+from bert_keras.tasks.text_search import Match, semantic_search
 from bert_keras.tasks.token_tagger import TokenTagger
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "FillMask",
     "FilledText",
     "FineTunedTask",
+    "Match",
     "MultipleChoice",
     "Prepared",
     "QuestionAnswer",
@@ -42,5 +44,6 @@ __all__ = [
     "TextClassifier",
     "TextFeatures",
     "TokenTagger",
+    "semantic_search",
     "task_of",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from bert_keras import cli, flags
+from bert_keras import checkpoints, cli, flags
 from bert_keras.commands import finetune
 from tests import small
 
@@ -222,8 +222,10 @@ def test_a_server_that_is_not_there_is_one_line(trained, capsys, monkeypatch):
     assert "--server=localhost:1: " in capsys.readouterr().err
 
 
-def test_a_model_without_a_head_is_refused(minilm, trained, capsys):
-    arguments = [f"--model={minilm}", f"--data={trained}/dev.tsv"]
+def test_a_model_without_a_head_is_refused(trained, tmp_path, capsys):
+    encoder = small.encoder()
+    checkpoints.save_pretrained(tmp_path, encoder.config, "BertModel", encoder)
+    arguments = [f"--model={tmp_path}", f"--data={trained}/dev.tsv"]
     assert cli.main(["evaluate", *arguments]) == 2
     assert "has no head of a task (architecture: BertModel)" in capsys.readouterr().err
 
