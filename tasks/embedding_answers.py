@@ -30,9 +30,13 @@ class Embedding:
 
 @dataclasses.dataclass(frozen=True)
 class Similarity:
-    """The answer for a pair or a triplet: the cosine of its first two texts."""
+    """The answer for a pair or a triplet: the cosine of its first two texts.
+
+    `expected` is a scored pair's score, from 0 to 1.
+    """
 
     similarity: float
+    expected: float | None = None
 
 
 def cosines(vectors: Vectors) -> npt.NDArray[np.float32]:
@@ -41,12 +45,21 @@ def cosines(vectors: Vectors) -> npt.NDArray[np.float32]:
     return np.asarray((unit[:, 0] * unit[:, 1]).sum(axis=-1))
 
 
-def answers_of(vectors: Vectors) -> list[Any]:
+def answers_of(prepared: Prepared, vectors: Vectors) -> list[Any]:
     """An `Embedding` for each single text, a `Similarity` for each pair or triplet."""
-    if vectors.shape[1] > 1:
-        return [Similarity(cosine) for cosine in cosines(vectors).tolist()]
-    # The shortest decimals that give the float32 again.
-    return [Embedding([float(str(x)) for x in vector]) for vector in vectors[:, 0]]
+    if vectors.shape[1] == 1:
+        # The shortest decimals that give the float32 again.
+        return [Embedding([float(str(x)) for x in vector]) for vector in vectors[:, 0]]
+    found = cosines(vectors).tolist()
+    if prepared.labels is None:
+        return [Similarity(cosine) for cosine in found]
+    pairs = zip(found, prepared.labels.tolist(), strict=True)
+    return [Similarity(cosine, score) for cosine, score in pairs]
+
+
+def row_of(answer: Embedding | Similarity) -> dict[str, Any]:
+    """An answer as JSON, without what was not there."""
+    return {k: value for k, value in dataclasses.asdict(answer).items() if value is not None}
 
 
 def metrics_of(prepared: Prepared, vectors: Vectors) -> dict[str, float]:

@@ -37,9 +37,9 @@ from bert_keras.training.train_step import LossTerm, StepResult
 
 @keras.saving.register_keras_serializable(package="bert_keras")
 class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
-    """Sentence-BERT: a text's vector is pooled from the states of its tokens.
+    """Sentence-BERT (Reimers & Gurevych 2019, https://arxiv.org/abs/1908.10084).
 
-    Reimers & Gurevych 2019, https://arxiv.org/abs/1908.10084.
+    A text's vector is pooled from the states of its tokens.
 
     Args:
         encoder, tokenizer, max_length, seed: see `BertTask`.
@@ -120,7 +120,7 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
         return tuple(part for part in parts if part is not None)
 
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
-        """Scores from 0 to 1, float32."""
+        """Scores over `max_score`, float32."""
         return tf.cast(labels, tf.float32) / (self.max_score or 1.0)
 
     # Data, answers and metrics.
@@ -174,11 +174,13 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
 
     def answers(self, prepared: Prepared, outputs: Any) -> list[Any]:
         """An `Embedding` for each text, or a `Similarity` for each pair or triplet."""
-        return embedding_answers.answers_of(outputs)
+        return embedding_answers.answers_of(prepared, outputs)
+
+    def answer_row(self, answer: Any) -> dict[str, Any]:
+        return embedding_answers.row_of(answer)
 
     def metrics_of(self, prepared: Prepared, outputs: Any) -> dict[str, float]:
-        """Of pairs with scores `spearman` and `pearson`, of others `mrr` and `recall@1`; see
-        `embedding_answers`."""
+        """See `embedding_answers.metrics_of`."""
         return embedding_answers.metrics_of(prepared, outputs)
 
     def metric_names(self) -> tuple[str, ...]:

@@ -95,7 +95,8 @@ def _of_number(row: Row) -> Mistake | None:
     """The farther off, the worse."""
     if "label" not in row or not isinstance(row["prediction"], (int, float)):
         return None
-    gold, found = float(row["label"]), float(row["prediction"])
+    # A cosine is compared with the score from 0 to 1.
+    gold, found = float(row.get("expected", row["label"])), float(row["prediction"])
     verdict = f"{gold:.4g}, answered {found:.4g} ({found - gold:+.3g})"
     return Mistake(abs(found - gold), _inputs(row) + _verdict(verdict))
 

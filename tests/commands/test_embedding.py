@@ -34,11 +34,11 @@ def _write_pairs(path, count, seed, header="text\ttext_pair\tscore"):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("embedding")
     (folder / "vocab.txt").write_text("\n".join(small.VOCABULARY) + "\n", encoding="utf-8")
-    _write_pairs(folder / "train.tsv", 128, seed=1)
+    _write_pairs(folder / "train.tsv", 512, seed=1)
     _write_pairs(folder / "dev.tsv", 32, seed=2)
     arguments = [
         *RECIPE,
-        "--epochs=4",
+        "--epochs=6",
         f"--vocab={folder}/vocab.txt",
         f"--train={folder}/train.tsv",
         f"--dev={folder}/dev.tsv",
@@ -57,7 +57,8 @@ def test_finetune_and_evaluate_agree(trained, capsys):
     assert metrics["spearman"] > 0.6 and metrics["examples"] == 32
     assert metrics["spearman"] == max(row["dev_spearman"] for row in metrics["history"])
     row = json.loads((trained / "out" / "predictions.jsonl").read_text().splitlines()[0])
-    assert set(row) == {"text", "text_pair", "label", "prediction"}
+    assert set(row) == {"text", "text_pair", "label", "prediction", "expected"}
+    assert row["expected"] == row["label"] / 5
     capsys.readouterr()
     arguments = [f"--model={trained}/out/model", f"--data={trained}/dev.tsv"]
     assert cli.main(["evaluate", *arguments]) == 0
