@@ -7,6 +7,9 @@ from typing import Any
 from bert_keras import checkpoints
 from bert_keras.models.encoder import BertEncoder
 
+# Most tokens of a text where a checkpoint does not say, unless it has fewer positions.
+_LENGTH = 256
+
 
 class SentenceDirectory:
     """A part of a `FineTunedTask` that pools tokens: how it is saved and loaded.
@@ -39,9 +42,7 @@ class SentenceDirectory:
         return stored
 
     @classmethod
-    def stored_length(cls, checkpoint: checkpoints.Checkpoint) -> int | None:
+    def stored_length(cls, checkpoint: checkpoints.Checkpoint) -> int:
         modules = checkpoint.sentence_modules()
-        if modules is not None and modules.max_length is not None:
-            return min(modules.max_length, checkpoint.config.max_position_embeddings)
-        length: int | None = super().stored_length(checkpoint)  # type: ignore[misc]
-        return length
+        length = modules.max_length if modules is not None else None
+        return min(length or _LENGTH, checkpoint.config.max_position_embeddings)

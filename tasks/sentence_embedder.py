@@ -61,7 +61,7 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
     head = None
     needs_pooler = False
     best_metric = "spearman"
-    default_length = 256
+    default_length = 0  # The checkpoint's, see `stored_length`.
 
     def __init__(
         self,

@@ -36,10 +36,11 @@ def load_task(flag: str, directory: str, **options: Any) -> AnsweringTask:
     except UserError as error:
         raise UserError(f"--{flag}={directory}: {error}") from None
     architecture = ", ".join(checkpoint.settings.get("architectures") or ["none"])
+    known = dict.fromkeys(task.architecture for task in TASKS.values() if task.head is not None)
     raise UserError(
         f"--{flag}={directory}: has no head of a task (architecture: {architecture}); expected "
-        "a directory written by bert-keras finetune, or one of "
-        + ", ".join(dict.fromkeys(task.architecture for task in TASKS.values()))
+        f"a directory written by bert-keras finetune, one of sentence-transformers, or one of "
+        f"{', '.join(known)}"
     )
 
 

@@ -6,6 +6,8 @@ of another environment that has `torch` and `transformers`.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import pathlib
 import subprocess
@@ -18,8 +20,10 @@ from keras import ops
 
 from bert_keras import checkpoints
 from bert_keras.layers.masked_lm_head import MaskedLMHead
-from tests import small_pretraining
+from bert_keras.tasks import MultipleChoice, SentenceEmbedder
+from tests import small, small_pretraining
 
+SENTENCES = pathlib.Path(__file__).parent / "sentence_transformers_outputs.py"
 SCRIPT = pathlib.Path(__file__).parent / "transformers_outputs.py"
 ENCODER_TOLERANCE = 2e-5
 LOGITS_TOLERANCE = 1e-4
@@ -183,3 +187,53 @@ def test_a_pretrainer(next_sentence, tmp_path, interpreter):
     if next_sentence:
         expected = theirs["seq_relationship_logits"]
         np.testing.assert_allclose(ours["nsp_logits"], expected, rtol=0, atol=1e-5)
+
+
+def test_multiple_choice(tmp_path, interpreter):
+    task = MultipleChoice(small.encoder(), small.tokenizer(), max_length=16)
+    contexts, choices = ["the film was", "it is"], [["bad", "a good plot !", "fine"]] * 2
+    prepared = task.prepare(task.examples_of((contexts, choices)))
+    examples = dataclasses.replace(prepared, labels=np.zeros(2, np.int32))
+    inputs, _ = task.training_examples(examples).batch(np.arange(2))
+    np.savez(tmp_path / "features.npz", **inputs)
+    task.save_pretrained(tmp_path / "BertForMultipleChoice")
+
+    subprocess.run([interpreter, str(SCRIPT), str(tmp_path)], check=True)
+
+    theirs = np.load(tmp_path / "BertForMultipleChoice" / "outputs.npz")["logits"]
+    print(np.abs(task.run(prepared) - theirs).max())
+    np.testing.assert_allclose(task.run(prepared), theirs, rtol=0, atol=LOGITS_TOLERANCE)
+
+
+def assert_equal_in_sentence_transformers(
+    tasks: dict[str, SentenceEmbedder], texts: list[str], folder: pathlib.Path, python: str
+) -> None:
+    imported = subprocess.run([python, "-c", "import sentence_transformers"], capture_output=True)
+    if imported.returncode:
+        pytest.skip("sentence_transformers cannot be imported")
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    for name, task in tasks.items():
+        task.save_pretrained(folder / name)
+    subprocess.run([python, str(SENTENCES), str(folder)], check=True)
+    for name, task in tasks.items():
+        theirs = np.load(folder / name / "embeddings.npy")
+        print(name, np.abs(task.embed(texts) - theirs).max())
+        np.testing.assert_allclose(task.embed(texts), theirs, rtol=0, atol=1e-5)
+
+
+def test_sentence_embedders(tmp_path, interpreter):
+    texts = ["a good film", "", "it", "not the plot and actors it is not a great film at all !!"]
+    tasks = {
+        f"{pooling}-{normalize}": SentenceEmbedder(
+            small.encoder(add_pooler=False), small.tokenizer(), pooling, normalize, max_length=12
+        )
+        for pooling, normalize in (("mean", True), ("cls", False), ("max", True))
+    }
+    assert_equal_in_sentence_transformers(tasks, texts, tmp_path, interpreter)
+
+
+@pytest.mark.slow
+def test_minilm_in_sentence_transformers(minilm, tmp_path, interpreter):
+    task = SentenceEmbedder.from_pretrained(minilm)
+    texts = ["A man is playing a guitar.", "Résumé, 苹果 😀", "", "long " * 600]
+    assert_equal_in_sentence_transformers({"minilm": task}, texts, tmp_path, interpreter)
