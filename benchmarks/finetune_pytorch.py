@@ -1,57 +1,93 @@
 """Fine-tunes with PyTorch transformers by the recipes of recipes.py: the side to compare with.
 
-Needs `torch`, `transformers==4.57.*` and `scikit-learn`, and BERT_KERAS_ASSETS. Results are
-appended as JSON lines; runs that the file already has are skipped.
+Needs `torch` and `transformers==4.57.*`, BERT_KERAS_ASSETS, and the tokens that finetune_ours.py
+leaves below --results for the same task. For each seed the outputs of the finished model are
+left beside them; seeds that have them are skipped.
 
-    python benchmarks/finetune_pytorch.py --task=mrpc --results=pytorch.jsonl
+    python benchmarks/finetune_pytorch.py --task=stsb --results=RESULTS --threads=1
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import pathlib
 import runpy
 import time
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import recipes
-import sklearn.metrics
 import torch
 import transformers
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-# Loaded by itself: the package around it would import TensorFlow.
-epoch_order = runpy.run_path(str(ROOT / "bert_keras" / "data" / "batches.py"))["epoch_order"]
+DATA = pathlib.Path(__file__).resolve().parents[1] / "bert_keras" / "data"
+# Loaded by themselves: the package around them would import TensorFlow.
+epoch_order = runpy.run_path(str(DATA / "batches.py"))["epoch_order"]
+EncodedExamples = runpy.run_path(str(DATA / "encoded.py"))["EncodedExamples"]
+
+CLASSES = {
+    "classification": transformers.AutoModelForSequenceClassification,
+    "regression": transformers.AutoModelForSequenceClassification,
+    "tagging": transformers.AutoModelForTokenClassification,
+    "question_answering": transformers.AutoModelForQuestionAnswering,
+    "multiple_choice": transformers.AutoModelForMultipleChoice,
+}
 
 
-class Encoded:
-    """A tokenized split, and its padded batches."""
+class Features:
+    """The rows of a split, and batches of them as transformers takes them."""
 
-    def __init__(
-        self,
-        tokenizer: transformers.PreTrainedTokenizerBase,
-        recipe: recipes.Recipe,
-        data: pathlib.Path,
-        split: str,
-    ) -> None:
-        texts, self.labels = recipe.read(data, split)
-        self._tokenizer = tokenizer
-        self._features = tokenizer(*texts, truncation=True, max_length=recipe.max_length)
-        self.lengths = np.array([len(ids) for ids in self._features["input_ids"]])
+    def __init__(self, file: pathlib.Path, task: str) -> None:
+        stored = dict(np.load(file))
+        names = ("token_ids", "splits", "first_lengths")
+        self.rows = EncodedExamples(**{name: stored[name] for name in names})
+        self.lengths, self.labels = stored["lengths"], stored["labels"]
+        self.num_labels = int(stored["num_labels"])
+        self.task, self._groups = task, stored.get("groups")
 
-    def batches(
-        self, order: np.ndarray, batch_size: int
-    ) -> Iterator[tuple[np.ndarray, transformers.BatchEncoding]]:
-        """Row numbers and features with labels, padded to the longest of each batch."""
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            chosen = {k: [v[row] for row in rows] for k, v in self._features.items()}
-            batch = self._tokenizer.pad(chosen, return_tensors="pt")
-            batch["labels"] = torch.tensor([self.labels[row] for row in rows])
-            yield rows, batch
+    def inputs(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """Features of rows, `[rows, length]`."""
+        batch = self.rows.batch(rows)
+        return {
+            "input_ids": torch.from_numpy(batch["token_ids"]).long(),
+            "token_type_ids": torch.from_numpy(batch["segment_ids"]).long(),
+            "attention_mask": torch.from_numpy(batch["padding_mask"]).long(),
+        }
+
+    def batch(self, examples: np.ndarray) -> dict[str, torch.Tensor]:
+        """Features and labels of examples."""
+        if self._groups is None:
+            inputs = self.inputs(examples)
+        else:
+            spans = [np.arange(*self._groups[[one, one + 1]]) for one in examples]
+            flat = self.inputs(np.concatenate(spans))
+            inputs = {name: x.view(len(examples), -1, x.shape[-1]) for name, x in flat.items()}
+        return {**inputs, **self._targets(examples, inputs["attention_mask"].numpy() == 1)}
+
+    def _targets(self, examples: np.ndarray, real: np.ndarray) -> dict[str, torch.Tensor]:
+        if self.task == "tagging":
+            labels = np.full(real.shape, -100)
+            own = [self.labels[slice(*self.rows.splits[[one, one + 1]])] for one in examples]
+            labels[real] = np.concatenate(own)
+            labels[labels < 0] = -100
+            return {"labels": torch.from_numpy(labels)}
+        labels = torch.from_numpy(self.labels[examples])
+        if self.task == "question_answering":
+            starts, ends = labels.long().unbind(-1)
+            return {"start_positions": starts, "end_positions": ends}
+        return {"labels": labels.float() if self.task == "regression" else labels.long()}
+
+
+def create_model(init: pathlib.Path, train: Features, seed: int) -> transformers.PreTrainedModel:
+    """The weights of a directory with a head of random ones."""
+    options: dict[str, Any] = {}
+    if train.task in ("classification", "tagging"):
+        options = {"num_labels": train.num_labels}
+    elif train.task == "regression":
+        options = {"num_labels": 1, "problem_type": "regression"}
+    torch.manual_seed(seed)
+    return CLASSES[train.task].from_pretrained(init, **options)
 
 
 def create_optimizer(model: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
@@ -72,19 +108,20 @@ def create_optimizer(model: torch.nn.Module, learning_rate: float) -> torch.opti
 
 
 def train(
-    model: transformers.PreTrainedModel, examples: Encoded, recipe: recipes.Recipe, seed: int
+    model: transformers.PreTrainedModel, examples: Features, recipe: recipes.Recipe, seed: int
 ) -> None:
     """All epochs of a recipe."""
     optimizer = create_optimizer(model, recipe.learning_rate)
-    steps = recipe.epochs * -(-len(examples.labels) // recipe.batch_size)
+    count, size = len(examples.lengths), recipe.batch_size
+    steps = recipe.epochs * -(-count // size)
     warmup = math.ceil(0.1 * steps)
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, warmup, steps)
     model.train()
     for epoch in range(recipe.epochs):
-        order = epoch_order(len(examples.labels), examples.lengths, recipe.batch_size, seed, epoch)
-        for _, batch in examples.batches(order, recipe.batch_size):
+        order = epoch_order(count, examples.lengths, size, seed, epoch)
+        for start in range(0, count, size):
             with torch.autocast("cpu", torch.bfloat16):
-                loss = model(**batch).loss
+                loss = model(**examples.batch(order[start : start + size])).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -93,61 +130,58 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(model: transformers.PreTrainedModel, examples: Encoded) -> dict[str, float]:
-    """Accuracy and the F1 of class 1."""
+def outputs_of(model: transformers.PreTrainedModel, examples: Features) -> np.ndarray:
+    """The logits of each row, or of each token of every row in turn; in float32, so that none
+    are made equal by rounding."""
     model.eval()
-    predicted = np.zeros(len(examples.labels), np.int64)
-    for rows, batch in examples.batches(np.argsort(examples.lengths), 64):
-        with torch.autocast("cpu", torch.bfloat16):
-            predicted[rows] = model(**batch).logits.argmax(-1).numpy()
-    return {
-        "accuracy": float(sklearn.metrics.accuracy_score(examples.labels, predicted)),
-        "f1": float(sklearn.metrics.f1_score(examples.labels, predicted)),
-    }
+    lengths = examples.rows.lengths
+    found: dict[int, np.ndarray] = {}
+    order = np.argsort(lengths)
+    for start in range(0, len(order), 64):
+        rows = order[start : start + 64]
+        inputs = examples.inputs(rows)
+        if examples.task == "multiple_choice":
+            inputs = {name: values[:, None] for name, values in inputs.items()}
+        result = model(**inputs)
+        if examples.task == "question_answering":
+            logits = torch.stack([result.start_logits, result.end_logits], -1)
+        else:
+            logits = result.logits
+        if examples.task in ("multiple_choice", "regression"):
+            logits = logits[:, 0]
+        for row, values in zip(rows.tolist(), logits.numpy(), strict=True):
+            found[row] = values[: lengths[row]] if values.ndim == 2 else values
+    merge = np.concatenate if examples.task in recipes.PER_TOKEN else np.stack
+    return merge([found[row] for row in range(len(order))])
 
 
-def run(task: str, seed: int, assets: pathlib.Path) -> dict[str, object]:
-    """One fine-tuning from all-MiniLM-L6-v2, as a row of results."""
-    recipe = recipes.RECIPES[task]
-    init = assets / "weights" / "all-MiniLM-L6-v2"
-    tokenizer = transformers.BertTokenizerFast.from_pretrained(init)
-    splits = {
-        split: Encoded(tokenizer, recipe, assets / "data", split)
-        for split in ("train", *recipe.scored)
-    }
-    torch.manual_seed(seed)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(init, num_labels=2)
+def run(recipe: recipes.Recipe, folder: pathlib.Path, seed: int) -> dict[str, Any]:
+    """One fine-tuning: the outputs of each split that is scored, and the time of training."""
+    files = {file.stem.removeprefix("features-"): file for file in folder.glob("features-*.npz")}
+    if "train" not in files:
+        raise SystemExit(f"{folder} has no features: run finetune_ours.py first")
+    init = folder / "init"
+    if recipe.vocabulary is None:
+        init = pathlib.Path(os.environ["BERT_KERAS_ASSETS"]) / "weights" / recipe.init
+    examples = Features(files.pop("train"), recipe.task)
+    model = create_model(init, examples, seed)
     wall, cpu = time.perf_counter(), time.process_time()
-    train(model, splits["train"], recipe, seed)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    seen = recipe.epochs * len(splits["train"].labels)
-    return {
-        "side": "pytorch",
-        "task": task,
-        "seed": seed,
-        "learning_rate": recipe.learning_rate,
-        **recipes.scores({split: evaluate(model, splits[split]) for split in recipe.scored}),
-        "examples_per_second": seen / wall,
-        "examples_per_cpu_second": seen / cpu,
-        "seconds": wall,
-    }
+    train(model, examples, recipe, seed)
+    seconds = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+    scored = {split: Features(file, recipe.task) for split, file in files.items()}
+    return {**seconds, **{split: outputs_of(model, part) for split, part in scored.items()}}
 
 
 def main() -> None:
     """Runs the seeds of one task that the results do not have yet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=sorted(recipes.RECIPES), required=True)
-    parser.add_argument("--results", type=pathlib.Path, required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    # The Python loop that builds a batch must not fork while PyTorch's threads run.
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    chosen = recipes.arguments(__doc__)
+    torch.set_num_threads(chosen.threads)
     transformers.logging.set_verbosity_error()
-    for seed in recipes.RECIPES[arguments.task].seeds:
-        if (arguments.task, seed) not in recipes.finished(arguments.results):
-            assets = pathlib.Path(os.environ["BERT_KERAS_ASSETS"])
-            recipes.append(arguments.results, run(arguments.task, seed, assets))
+    recipe, folder = recipes.RECIPES[chosen.task], chosen.results / chosen.task
+    for seed in recipes.missing_seeds(chosen, "pytorch"):
+        found = run(recipe, folder, seed)
+        np.savez(recipes.run_file(chosen.results, chosen.task, "pytorch", seed), **found)
+        print(f"{chosen.task}, seed {seed}: {found['seconds']:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
