@@ -103,7 +103,8 @@ class QuestionAnswerer(FineTunedTask):
         """Float32 logits of start and end `[batch, length, 2]`, -1e9 at padding."""
         states = self.encoder(features, training=training)["sequence_output"]
         there = ops.cast(features["padding_mask"], "bool")[..., None]
-        return ops.where(there, self.qa_outputs(states), _PADDING)
+        # No dropout here, as in the original.
+        return ops.where(there, self.qa_outputs(states, training=False), _PADDING)
 
     def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
         """The mean of the start's and the end's softmax cross-entropy over the tokens, summed."""
