@@ -186,9 +186,14 @@ class QuestionAnswerer(FineTunedTask):
         return ("exact_match", "f1", *best)
 
     def scored_row(self, example: Mapping[str, Any], answer: QuestionAnswer) -> dict[str, Any]:
-        """As for every task; the n best answers are `n_best`, beside the right `answers`."""
+        """As for every task; the n best answers are `n_best`, beside the right `answers`. Also
+        the answer's own `exact_match` and `f1`, 0 to 1."""
         row = self.answer_row(answer)
-        return {**example, "prediction": row.pop("answer"), "n_best": row.pop("answers"), **row}
+        (exact,), (f1,) = squad.raw_scores(
+            [answer.answer], [[gold["text"] for gold in example["answers"]]]
+        )
+        named = {"prediction": row.pop("answer"), "n_best": row.pop("answers")}
+        return {**example, **named, **row, "exact_match": exact, "f1": f1}
 
     # Saving.
 

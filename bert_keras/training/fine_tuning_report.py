@@ -14,7 +14,12 @@ from bert_keras.training.highlights import STYLE
 from bert_keras.training.html_page import curves, svg, table, value_table, write_page
 from bert_keras.training.mistakes import Row, worst_mistakes
 
-_MISTAKES = 30
+# Tasks whose mistakes are marked in their text.
+_MARKED = ("tagging", "question_answering")
+_LEGEND = (
+    '<p class="verdict"><mark class="gold">gold</mark> <mark class="wrong">predicted, wrong</mark> '
+    '<mark class="right">both</mark></p>'
+)
 # Longest gold answers of each line of the table, in words.
 _LENGTHS = (1, 2, 4, 8, 16)
 # An ideograph is a word.
@@ -63,7 +68,8 @@ def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
 def _learning_curves(history: Sequence[Mapping[str, float]]) -> str:
     names = dict.fromkeys(name for row in history for name in row if name.startswith("dev_"))
     scores = {name: name.removeprefix("dev_") for name in names if name != "dev_loss"}
-    panels = [("Loss", {"train_loss": "training", "dev_loss": "dev"}), ("Dev scores", scores)]
+    title = "Dev scores" if len(scores) > 1 else f"Dev {''.join(scores.values())}"
+    panels = [("Loss", {"train_loss": "training", "dev_loss": "dev"}), (title, scores)]
     return curves(history, panels, step="epoch", marked="")
 
 
@@ -144,7 +150,7 @@ def _scatter(rows: Sequence[Row]) -> str:
     from matplotlib.figure import Figure
 
     pairs = [
-        (float(row["label"]), row["prediction"])
+        (float(row.get("expected", row["label"])), row["prediction"])
         for row in rows
         if "label" in row and isinstance(row["prediction"], (int, float))
     ]
@@ -163,5 +169,8 @@ def _scatter(rows: Sequence[Row]) -> str:
 def _mistakes(task: str, rows: Sequence[Row]) -> str:
     if not rows:
         return ""
-    found = worst_mistakes(task, rows, _MISTAKES)
-    return "".join(found) or "<p>none</p>"
+    found = worst_mistakes(task, rows)
+    count = (
+        f"<p>{len(found.shown)} of {found.total:,} answers out of {len(rows):,} that differ.</p>"
+    )
+    return count + (_LEGEND if task in _MARKED else "") + "".join(found.shown)

@@ -23,7 +23,7 @@ STYLE = """
            break-inside: avoid; }
 .mistake p { margin: .2rem 0; overflow-wrap: anywhere; }
 .verdict { color: #555; font-size: .9rem; }
-.field { color: #666; font-size: .8rem; margin-right: .5rem; }
+.field { color: #666; font-size: .8rem; display: inline-block; min-width: 3.5rem; }
 mark { color: inherit; background: none; padding: .05rem .1rem; border-radius: 3px; }
 mark sub { font-size: .65rem; margin-left: .15rem; color: #444; }
 mark.right { background: #e4e8ec; }
@@ -35,7 +35,7 @@ mark.gold.wrong { background: linear-gradient(#c9ecd0 50%, #ffdcc8 50%); }
 .bars .track { background: #eef0f2; height: .7rem; border-radius: 3px; overflow: hidden; }
 .bars .track i { display: block; height: 100%; background: #9fb3c8; }
 .bars .track.gold i { background: #2e8b57; }  .bars .track.wrong i { background: #d2591a; }
-.bars span { max-width: 24rem; overflow-wrap: anywhere; }
+.bars .name { max-width: 20rem; overflow-wrap: anywhere; }
 .bars .number { font-variant-numeric: tabular-nums; }
 """
 
@@ -110,7 +110,7 @@ def bars(scores: Mapping[Any, float], gold: Iterable[Any], chosen: Iterable[Any]
         kind = "gold" if name in gold else "wrong" if name in chosen else ""
         note = " ✓" if name in gold else ""
         lines.append(
-            f"<span>{html.escape(shortened(name))}{note}</span>"
+            f'<span class="name">{html.escape(shortened(name))}{note}</span>'
             f'<span class="track {kind}"><i style="width:{100 * score:.1f}%"></i></span>'
             f'<span class="number">{score:.1%}</span>'
         )

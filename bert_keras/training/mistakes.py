@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 Place = tuple[int, int, str]
 
 # Fields of a row that are inputs, in the order in which they are shown.
-_INPUTS = ("text", "text_pair", "anchor", "positive", "negative", "context", "question")
+_INPUTS = ("text", "text_pair", "anchor", "positive", "negative")
 
 
 class Mistake(NamedTuple):
@@ -23,20 +23,25 @@ class Mistake(NamedTuple):
     html: str
 
 
-def worst_mistakes(task: str, rows: Sequence[Row], most: int = 30) -> list[str]:
-    """The worst mistakes, the worst first.
+class Mistakes(NamedTuple):
+    """All mistakes in number, and the worst of them as HTML, the worst first."""
+
+    total: int
+    shown: list[str]
+
+
+def worst_mistakes(task: str, rows: Sequence[Row], most: int = 30) -> Mistakes:
+    """The worst mistakes among the answers of a task; none of a task that is not known here.
 
     Args:
         task: as `--task` names it.
         rows: the lines of `predictions.jsonl`.
-        most: how many there are at most.
+        most: how many to show at most.
     """
-    describe = _OF_TASK.get(task)
-    if describe is None:
-        return []
-    found = [(mistake, index) for index, row in enumerate(rows) if (mistake := describe(row))]
-    found.sort(key=lambda item: (-item[0].cost, item[1]))
-    return [f'<div class="mistake">{mistake.html}</div>' for mistake, _ in found[:most]]
+    describe = _OF_TASK.get(task, lambda row: None)
+    found = [mistake for row in rows if (mistake := describe(row)) is not None]
+    worst = sorted(found, key=lambda mistake: -mistake.cost)[:most]
+    return Mistakes(len(found), [f'<div class="mistake">{one.html}</div>' for one in worst])
 
 
 def _inputs(row: Row) -> str:
@@ -73,7 +78,7 @@ def _of_classifier(row: Row) -> Mistake | None:
     costs += (
         [scores.get(label, 0.0) for label in added] if isinstance(row["prediction"], list) else []
     )
-    verdict = f"{', '.join(gold) or 'no label'}, taken for {', '.join(chosen) or 'no label'}"
+    verdict = f"gold: {', '.join(gold) or 'none'}; predicted: {', '.join(chosen) or 'none'}"
     return Mistake(max(costs), _inputs(row) + _verdict(verdict) + bars(scores, gold, chosen))
 
 
@@ -88,7 +93,7 @@ def _of_choice(row: Row) -> Mistake | None:
     }
     names = list(named)
     answer = bars(named, [names[gold]], [names[chosen]])
-    return Mistake(1 - row["scores"][gold], _inputs(row) + answer)
+    return Mistake(1 - row["scores"][gold], f"<p>{_shown(row['context'])}</p>" + answer)
 
 
 def _of_number(row: Row) -> Mistake | None:
@@ -97,7 +102,7 @@ def _of_number(row: Row) -> Mistake | None:
         return None
     # A cosine is compared with the score from 0 to 1.
     gold, found = float(row.get("expected", row["label"])), float(row["prediction"])
-    verdict = f"{gold:.4g}, answered {found:.4g} ({found - gold:+.3g})"
+    verdict = f"gold {gold:.4g}, predicted {found:.4g} ({found - gold:+.3g})"
     return Mistake(abs(found - gold), _inputs(row) + _verdict(verdict))
 
 
@@ -146,7 +151,7 @@ def _of_answer(row: Row) -> Mistake | None:
     if row["prediction"]:
         spans.append(Span(row["start"], row["end"], "wrong"))
     gold_texts = " · ".join(dict.fromkeys(gold["text"] for gold in golds)) or "no answer"
-    verdict = f"{gold_texts}; answered: {row['prediction'] or 'nothing'} "
+    verdict = f"gold: {gold_texts}; predicted: {row['prediction'] or 'no answer'} "
     verdict += f"(F1 {row['f1']:.0%}, probability {row['score']:.0%})"
     question = f"<p><b>{html.escape(row['question'])}</b></p>"
     context = f"<p>{around(row['context'], spans)}</p>"
