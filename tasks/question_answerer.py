@@ -182,16 +182,12 @@ class QuestionAnswerer(FineTunedTask):
             self.null_score_threshold = squad.tuned_threshold(*scores, dev.examples.gold_texts())
 
     def metric_names(self) -> tuple[str, ...]:
-        best = ("best_exact", "best_f1") if self.impossible else ()
-        return ("exact_match", "f1", *best)
+        return ("exact_match", "f1", *(("best_exact", "best_f1") if self.impossible else ()))
 
     def scored_row(self, example: Mapping[str, Any], answer: QuestionAnswer) -> dict[str, Any]:
-        """As for every task; the n best answers are `n_best`, beside the right `answers`. Also
-        the answer's own `exact_match` and `f1`, 0 to 1."""
-        row = self.answer_row(answer)
-        (exact,), (f1,) = squad.raw_scores(
-            [answer.answer], [[gold["text"] for gold in example["answers"]]]
-        )
+        """As for every task, with `n_best` answers, and its own `exact_match` and `f1`, 0 to 1."""
+        row, golds = self.answer_row(answer), [gold["text"] for gold in example["answers"]]
+        (exact,), (f1,) = squad.raw_scores([answer.answer], [golds])
         named = {"prediction": row.pop("answer"), "n_best": row.pop("answers")}
         return {**example, **named, **row, "exact_match": exact, "f1": f1}
 
@@ -202,5 +198,4 @@ class QuestionAnswerer(FineTunedTask):
         return {name: getattr(self, name) for name in (*names, "n_best", "max_answer_length")}
 
     def head_weights(self) -> dict[str, keras.Variable]:
-        weights = self.qa_outputs.named_weights()
-        return {f"qa_outputs/{name}": weight for name, weight in weights.items()}
+        return {f"qa_outputs/{k}": weight for k, weight in self.qa_outputs.named_weights().items()}
