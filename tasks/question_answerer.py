@@ -45,8 +45,7 @@ class PreparedQuestions(Prepared):
 class QuestionAnswerer(FineTunedTask):
     """BERT for extractive question answering: a start and an end logit for every token.
 
-    A context that is too long for one row slides through several (Devlin et al. 2018, section
-    4.2; google-research/bert's `run_squad.py`).
+    A long context slides through several rows (google-research/bert's `run_squad.py`).
 
     Args:
         encoder, tokenizer: a BertEncoder, no pooler needed, and its tokenizer.

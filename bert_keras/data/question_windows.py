@@ -98,8 +98,8 @@ class QuestionWindows:
             for other in (windows - distance, windows + distance):
                 there = (other >= own_splits[0]) & (other < own_splits[1])
                 other = np.where(there, other, windows)
-                there &= np.abs(first[other] - first[windows]) < sizes[windows]
-                near |= there
+                longer = np.maximum(sizes[other], sizes[windows])
+                near |= there & (np.abs(first[other] - first[windows]) < longer)
                 score = _context_score(places, first[other], sizes[other])
                 better = (score > own) | ((score == own) & (other < windows)[:, None])
                 best &= ~(there[:, None] & better)
