@@ -170,7 +170,6 @@ def _mistakes(task: str, rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     found = worst_mistakes(task, rows)
-    count = (
-        f"<p>{len(found.shown)} of {found.total:,} answers out of {len(rows):,} that differ.</p>"
-    )
+    count = f"<p>{found.total:,} of {len(rows):,} answers differ from the gold ones"
+    count += f"; the worst {len(found.shown)}:</p>" if found.shown else ".</p>"
     return count + (_LEGEND if task in _MARKED else "") + "".join(found.shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pathlib
 import tempfile
 from typing import Any
@@ -16,12 +17,54 @@ from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.tasks import TASKS, FineTunedTask, Prepared
 from tests import small
 
+_ARTICLE = {
+    "title": "film",
+    "paragraphs": [
+        {
+            "context": "the film was a great plot and it is not bad",
+            "qas": [
+                {
+                    "id": "one",
+                    "question": "it was ?",
+                    "answers": [{"text": "great plot", "answer_start": 15}],
+                },
+                {
+                    "id": "two",
+                    "question": "was it good ?",
+                    "answers": [{"text": "not bad", "answer_start": 36}],
+                },
+            ],
+        }
+    ],
+}
+
 # By task: the ending of a file that its reader takes, and the file.
 SAMPLES = {
     "classification": (
         ".tsv",
         "text\tlabel\na good film\tpositive\na poor plot !\tnegative\nnot bad\tpositive\n"
         "the film was awful\tnegative\n",
+    ),
+    "regression": (
+        ".tsv",
+        "sentence1\tsentence2\tscore\ngood film\tgreat film\t4.5\n"
+        "a poor plot !\tactors and film\t1.0\nit was bad\tit is awful\t4.0\n",
+    ),
+    "tagging": (
+        ".conll",
+        "the O\nfilm B-WORK\nwas O\ngood O\n\nactors B-PERSON\nand I-PERSON\nplot O\n\n"
+        "a O\ngreat B-WORK\nfilm I-WORK\n! O\n",
+    ),
+    "question_answering": (".json", json.dumps({"version": "1.1", "data": [_ARTICLE]})),
+    "multiple_choice": (
+        ".jsonl",
+        '{"context": "the film", "choices": ["was good", "is bad !", "it not"], "label": 0}\n'
+        '{"context": "actors and", "choices": ["a plot", "great"], "label": 1}\n',
+    ),
+    "embedding": (
+        ".tsv",
+        "sentence1\tsentence2\tscore\ngood film\tgreat film\t1.0\n"
+        "a poor plot !\tactors and film\t0.2\nit was bad\tit is awful\t0.8\n",
     ),
 }
 KINDS = list(SAMPLES)

@@ -38,21 +38,21 @@ def test_the_divergence_and_its_gradient_are_those_of_the_formula(temperature):
     np.testing.assert_allclose(gradient, temperature * (student - soft), rtol=1e-6, atol=1e-9)
 
 
-def _distance(task, teacher) -> float:
-    features = kinds.first_batch(task)[0]
-    outputs = [tf.nest.flatten(model(features)) for model in (task, teacher)]
-    return max(float(tf.reduce_max(tf.abs(a - b))) for a, b in zip(*outputs, strict=True))
+def _distance(student, teacher) -> float:
+    features, labels, *_ = kinds.first_batch(student)
+    outputs, targets = student(features), teacher(features)
+    return float(student.distance_from(targets, outputs, features, labels, None, 1.0))
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
 def test_a_student_comes_to_answer_as_its_teacher(kind):
     teacher, student = kinds.task(kind, seed=5), kinds.task(kind, seed=1, layers=1)
-    before = {path: value.copy() for path, value in kinds.values(teacher).items()}
+    before = kinds.values(teacher)
     own = [weight.path for weight in student.variables]
     far = _distance(student, teacher)
     student.distil_from(teacher, temperature=1.5, weight=1.0)
-    kinds.train(student, steps=200, learning_rate=5e-3, weight_decay=0.0)
-    assert _distance(student, teacher) < 0.2 * far
+    kinds.train(student, steps=100, learning_rate=5e-3, weight_decay=0.0)
+    assert _distance(student, teacher) < 0.05 * far
     # The teacher has not moved, and is no part of the student.
     assert [weight.path for weight in student.variables] == own
     for path, value in kinds.values(teacher).items():
@@ -90,8 +90,8 @@ def test_fit_learns_from_the_teacher_and_saves_the_student_alone(tmp_path):
     teacher, student = small.classifier(seed=7), small.classifier()
     teacher.classifier.bias.assign([-9.0, 9.0])
     student.distil_from(teacher, weight=1.0)
-    student.compile(learning_rate=5e-3)
-    student.fit(texts, labels, batch_size=8, epochs=6, verbose=0)
+    student.compile(learning_rate=1e-2)
+    student.fit(texts, labels, batch_size=8, epochs=3, verbose=0)
     # What the labels never say: everything is positive.
     assert {answer.label for answer in student.predict(texts)} == {"positive"}
     student.save(tmp_path / "student.keras")

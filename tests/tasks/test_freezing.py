@@ -16,6 +16,8 @@ FROZEN = {
     "layers:1": ("embeddings/", "layer_0/"),
     "encoder": ("",),
 }
+# What a softmax over the choices does not depend on; only rounding moves it.
+STILL = {"multiple_choice": {"classifier/bias"}}
 
 
 @pytest.mark.parametrize("what", FROZEN)
@@ -31,8 +33,9 @@ def test_what_is_frozen_stays_and_the_rest_moves(kind, what):
     }
     assert {weight.path for weight in task.trainable_variables} == before.keys() - frozen
     kinds.train(task)
-    moved = {path for path, value in kinds.values(task).items() if (value != before[path]).any()}
-    assert moved == before.keys() - frozen
+    after = kinds.values(task)
+    moved = {path for path, value in after.items() if (value != before[path]).any()}
+    assert moved | STILL.get(kind, set()) - frozen == before.keys() - frozen
 
 
 @pytest.mark.parametrize(
