@@ -29,7 +29,6 @@ def new_rows(results: pathlib.Path, known: list[Row], assets: pathlib.Path) -> I
     """Scores of the runs that are not known."""
     scored = {(row["task"], row["side"], row["seed"]) for row in known}
     for name in recipes.RECIPES:
-        # The other side's results may be looked at while their task is being trained.
         files = [file for side in SIDES for file in sorted((results / name).glob(f"{side}-*.npz"))]
         runs = [(file, *file.stem.split("-")) for file in files]
         left = [run for run in runs if (name, run[1], int(run[2])) not in scored]

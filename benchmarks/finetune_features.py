@@ -96,7 +96,7 @@ class Setup:
             }
             if self.recipe.task == "multiple_choice":
                 arrays["groups"] = examples.splits
-            np.savez(self.folder / f"features-{split}.npz", **arrays)
+            recipes.save(self.folder / f"features-{split}.npz", arrays)
 
 
 def outputs_of(model: Any, prepared: Prepared, task: str) -> np.ndarray:

@@ -15,7 +15,6 @@ import tempfile
 import time
 from typing import Any
 
-import numpy as np
 import recipes
 import tensorflow as tf
 from finetune_features import Setup, outputs_of
@@ -64,7 +63,7 @@ def main() -> None:
     setup.write()
     for seed in recipes.missing_seeds(chosen, "ours"):
         found = run(setup, seed)
-        np.savez(recipes.run_file(chosen.results, chosen.task, "ours", seed), **found)
+        recipes.save(recipes.run_file(chosen.results, chosen.task, "ours", seed), found)
         print(f"{chosen.task}, seed {seed}: {found['seconds']:.0f} s", flush=True)
 
 

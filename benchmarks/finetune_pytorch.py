@@ -180,7 +180,7 @@ def main() -> None:
     recipe, folder = recipes.RECIPES[chosen.task], chosen.results / chosen.task
     for seed in recipes.missing_seeds(chosen, "pytorch"):
         found = run(recipe, folder, seed)
-        np.savez(recipes.run_file(chosen.results, chosen.task, "pytorch", seed), **found)
+        recipes.save(recipes.run_file(chosen.results, chosen.task, "pytorch", seed), found)
         print(f"{chosen.task}, seed {seed}: {found['seconds']:.0f} s", flush=True)
 
 

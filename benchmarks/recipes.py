@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import recipe_data
 
 # Tasks with an output for each token; the others have one for each row of tokens.
@@ -138,6 +139,13 @@ def arguments(description: str) -> argparse.Namespace:
 def run_file(results: pathlib.Path, name: str, side: str, seed: int) -> pathlib.Path:
     """Where a side leaves the outputs of a run."""
     return results / name / f"{side}-{seed}.npz"
+
+
+def save(file: pathlib.Path, arrays: Mapping[str, Any]) -> None:
+    """Writes arrays; one that is interrupted leaves no file by that name."""
+    part = file.with_name(f"part-{file.name}")
+    np.savez(part, **arrays)
+    part.replace(file)
 
 
 def missing_seeds(chosen: argparse.Namespace, side: str) -> list[int]:
