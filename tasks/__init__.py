@@ -12,7 +12,7 @@ from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
 from bert_keras.tasks.multiple_choice import Choice, MultipleChoice
 from bert_keras.tasks.pretrainer import BertPretrainer
 from bert_keras.tasks.question_answerer import QuestionAnswerer
-from bert_keras.tasks.registry import TASKS, task_of
+from bert_keras.tasks.registry import TASKS, register, task_of
 from bert_keras.tasks.sentence_embedder import SentenceEmbedder
 from bert_keras.tasks.text_classifier import Classification, TextClassifier
 from bert_keras.tasks.text_search import Match, semantic_search
@@ -45,5 +45,6 @@ __all__ = [
     "TextFeatures",
     "TokenTagger",
     "semantic_search",
+    "register",
     "task_of",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from bert_keras.checkpoints import Checkpoint
 from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.fill_mask import FillMask
@@ -20,7 +22,15 @@ _ALL: tuple[type[FineTunedTask], ...] = (
     SentenceEmbedder,
 )
 
+T = TypeVar("T", bound=type[FineTunedTask])
+
 TASKS: dict[str, type[FineTunedTask]] = {task.task_name: task for task in _ALL}
+
+
+def register(task: T) -> T:
+    """Makes the verbs of this process know a task of one's own; a decorator of its class."""
+    TASKS[task.task_name] = task
+    return task
 
 
 def task_of(checkpoint: Checkpoint) -> type[AnsweringTask] | None:
@@ -29,5 +39,7 @@ def task_of(checkpoint: Checkpoint) -> type[AnsweringTask] | None:
     Raises:
         UserError: it is a task's, but of a kind that is not known.
     """
-    known = (*TASKS.values(), FillMask)
+    # A task of one's own may save an architecture that one of these saves too.
+    registered = [task for task in TASKS.values() if task not in _ALL]
+    known = (*registered, *_ALL, FillMask)
     return next((task for task in known if task.recognises(checkpoint)), None)

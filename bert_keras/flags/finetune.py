@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from absl import flags
 
 from bert_keras.flags import common, task_options, transfer
@@ -23,8 +25,15 @@ def define() -> flags.FlagValues:
     return values
 
 
+def _known_tasks() -> list[str]:
+    """The tasks of the library, and those that this process has registered."""
+    registry = sys.modules.get("bert_keras.tasks.registry")
+    registered = getattr(registry, "TASKS", ())
+    return [*_TASKS, *(name for name in registered if name not in _TASKS)]
+
+
 def _define_model(values: flags.FlagValues) -> None:
-    flags.DEFINE_enum("task", "classification", _TASKS, "what to learn", flag_values=values)
+    flags.DEFINE_enum("task", "classification", _known_tasks(), "what to learn", flag_values=values)
     flags.DEFINE_string(
         "init",
         None,
