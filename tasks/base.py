@@ -17,6 +17,7 @@ from bert_keras.data.encoded import EncodedExamples, encode
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.optimization import AdamW, WarmupDecay, layer_decay_factors
+from bert_keras.optimization.layer_decay import RateFactors
 from bert_keras.tasks.inputs import as_dataset, as_strings, is_text, split_texts
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import StepResult, train_step
@@ -119,13 +120,17 @@ class BertTask(keras.Model):
             raise ValueError("training in float16 is not supported: use mixed_bfloat16")
         if optimizer is None:
             schedule = WarmupDecay(learning_rate, warmup_ratio=warmup_ratio)
-            factors = layer_decay_factors(layer_decay, self.encoder.config.num_hidden_layers)
+            factors = self.rate_factors(layer_decay)
             optimizer = AdamW(schedule, weight_decay, clip_norm=clip_norm, rate_factors=factors)
         if weighted_metrics is None:
             weighted_metrics = self.default_metrics()
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, weighted_metrics=weighted_metrics, **kwargs)
         self.__dict__.pop("_compiled_call", None)
+
+    def rate_factors(self, layer_decay: float = 1.0) -> RateFactors:
+        """What the recipe's learning rate is multiplied by, variable by variable; see `AdamW`."""
+        return layer_decay_factors(layer_decay, self.encoder.config.num_hidden_layers)
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
         """Metrics shown by `fit` and `evaluate` unless `compile` is given others."""

@@ -15,6 +15,7 @@ from bert_keras.data.training_examples import NO_LABEL
 from bert_keras.layers.crf import LinearChainCRF
 from bert_keras.metrics import entities, tag_schemes
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.optimization.layer_decay import RateFactors
 from bert_keras.tasks import tag_decoding
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.entity_answers import Tagging, tagging_of
@@ -23,6 +24,9 @@ from bert_keras.tasks.tag_decoding import TaggedWords
 from bert_keras.tasks.word_task import PreparedWords, WordTask
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
+
+# Scores of transitions are of the size of logits; steps that suit BERT would never take them there.
+_CRF_RATE = 100.0
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
@@ -108,6 +112,10 @@ class TokenTagger(WordTask):
                 counts,
             )
         return StepResult({"loss": LossTerm(tf.reduce_sum(losses), tf.reduce_sum(weight))}, outputs)
+
+    def rate_factors(self, layer_decay: float = 1.0) -> RateFactors:
+        """The CRF, which starts from zeros and is no part of BERT, learns much faster."""
+        return [("(^|/)crf/", _CRF_RATE), *super().rate_factors(layer_decay)]
 
     # Answers and metrics.
 
