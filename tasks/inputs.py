@@ -113,8 +113,7 @@ def as_dataset(
     lists or arrays are shuffled (with `shuffle_seed`, anew each epoch) and batched.
     """
     if isinstance(x, tf.data.Dataset):
-        leaves = tf.nest.flatten(x.element_spec)
-        if leaves[0].shape.rank == 0:
+        if any(leaf.shape.rank == 0 for leaf in tf.nest.flatten(x.element_spec)):
             return x.batch(batch_size or 32)
         return x
     if has_features(x):

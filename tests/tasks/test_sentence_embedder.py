@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import keras
@@ -11,40 +12,53 @@ import tensorflow as tf
 
 from bert_keras.data.sentences_to_embed import sentences_of
 from bert_keras.errors import UserError
+from bert_keras.layers.token_pooling import pool_tokens
 from bert_keras.tasks import SentenceEmbedder, semantic_search
-from bert_keras.tasks.embedding_losses import losses_of
+from bert_keras.tasks.embedding_losses import distances, losses_of
+from bert_keras.tasks.grouped_inputs import GroupedInputs
 from tests import small
 
 TEXTS = ["the film was good", "a bad plot", "it", "actors actors was not a great film !"]
 OTHERS = ["a good film", "the plot was awful", "it is", "a poor film"]
 NEGATIVES = ["bad", "good", "fine film", "great"]
 SCORES = [5.0, 4.0, 2.5, 0.0]
+TOKENIZER = small.tokenizer()
 
 
 def _task(dropout: float = 0.0, **arguments) -> SentenceEmbedder:
     keras.utils.set_random_seed(1)
     arguments = {"max_length": 16, "seed": 3, **arguments}
     encoder = small.encoder(dropout, add_pooler=False)
-    return SentenceEmbedder(encoder, small.tokenizer(), **arguments)
+    return SentenceEmbedder(encoder, TOKENIZER, **arguments)
+
+
+def _vectors(task: SentenceEmbedder, texts=TEXTS) -> np.ndarray:
+    """What `embed` gives, without its compiled function."""
+    return np.asarray(task(task.tokenizer(texts, max_length=task.max_length), training=False))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
-@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize(
+    ("pooling", "normalize"), [("mean", True), ("mean", False), ("cls", False), ("max", True)]
+)
 def test_vectors_are_pooled_from_tokens_and_never_from_padding(pooling, normalize):
     task = _task(pooling=pooling, normalize=normalize)
-    vectors = task.embed(TEXTS, batch_size=4)
+    features = TOKENIZER(TEXTS, max_length=16)
+    states = np.asarray(task.encoder(features)["sequence_output"])
+    vectors = np.asarray(task(features, training=False))
     assert vectors.shape == (4, 32) and vectors.dtype == np.float32
-    for text, vector in zip(TEXTS, vectors, strict=True):
-        states = np.asarray(task.encoder(small.tokenizer()([text]))["sequence_output"])[0]
-        expected = {"mean": states.mean(0), "cls": states[0], "max": states.max(0)}[pooling]
+    for own, mask, vector in zip(states, features["padding_mask"], vectors, strict=True):
+        real = own[np.asarray(mask) == 1]
+        expected = {"mean": real.mean(0), "cls": real[0], "max": real.max(0)}[pooling]
         expected = _unit(expected) if normalize else expected
         np.testing.assert_allclose(vector, expected, atol=2e-6)
-        padded = small.tokenizer()([text], pad_to=16)
-        np.testing.assert_allclose(task(padded, training=False)[0], expected, atol=2e-6)
+    # What padding holds does not matter, nor how much of it there is.
+    wild = np.where(np.asarray(features["padding_mask"])[..., None] == 1, states, 1e6)
+    pooled = np.asarray(pool_tokens(wild, features["padding_mask"], pooling))
+    np.testing.assert_allclose(_unit(pooled), _unit(vectors), atol=2e-6)
 
 
 def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -69,42 +83,39 @@ def test_the_losses_are_those_of_the_formulas():
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("loss", "columns", "scores"),
-    [
-        ("cosine", (TEXTS, OTHERS), SCORES),
-        ("multiple_negatives", (TEXTS, OTHERS), None),
-        ("multiple_negatives", (TEXTS, OTHERS, NEGATIVES), None),
-        ("triplet", (TEXTS, OTHERS, NEGATIVES), None),
-    ],
-)
-def test_each_loss_learns_from_lists_datasets_and_examples_alike(loss, columns, scores):
-    slices = columns if scores is None else (columns, scores)
-    dataset = tf.data.Dataset.from_tensor_slices(slices).batch(4)
-    if scores is not None:
-        dataset = dataset.map(lambda texts, score: (texts, score))
-    runs = []
-    for x, y in ((columns, scores), (dataset, None), (sentences_of(columns, scores), None)):
-        task = _task(loss=loss, max_score=5.0)
-        task.compile(learning_rate=2e-3)
-        history = task.fit(x, y, epochs=6, batch_size=4, shuffle=False, verbose=0).history["loss"]
-        assert history[-1] < 0.8 * history[0]
-        runs.append(task.embed(TEXTS))
-    np.testing.assert_allclose(runs[1], runs[0], atol=1e-3)
-    np.testing.assert_allclose(runs[2], runs[0], atol=1e-3)
-
-
-def test_named_columns_are_read_in_their_order():
-    named = {"negative": NEGATIVES, "anchor": TEXTS, "positive": OTHERS}
-    runs = []
-    for x in ((TEXTS, OTHERS, NEGATIVES), named, tf.data.Dataset.from_tensor_slices(named)):
-        task = _task(loss="triplet")
-        task.compile()
-        history = task.fit(x, batch_size=4, shuffle=False, verbose=0).history
-        runs.append(history["loss"][0])
-    assert runs[1:] == pytest.approx(runs[:1] * 2, rel=1e-5)
+@pytest.mark.parametrize("columns", [(TEXTS, OTHERS), (TEXTS, OTHERS, NEGATIVES)])
+@pytest.mark.parametrize("scores", [SCORES, None])
+def test_lists_datasets_and_examples_are_the_same_batches(columns, scores):
+    task = _task(loss="multiple_negatives", max_score=5.0)
+    names = ("anchor", "positive", "negative")[: len(columns)]
+    # The order of a dict's keys is not that of the columns.
+    named = dict(reversed(list(zip(names, columns, strict=True))))
+    slices = (columns, named) if scores is None else ((columns, scores), (named, scores))
+    inputs = [(columns, scores), (named, scores)]
+    inputs += [(tf.data.Dataset.from_tensor_slices(x).batch(4), None) for x in slices]
+    prepared = task.prepare(sentences_of(columns, scores))
+    labels = prepared.labels if scores else np.zeros(4, np.float32)
+    ready = dataclasses.replace(prepared, labels=labels)
+    features, labels = GroupedInputs.training_examples(task, ready).batch(np.arange(4))
+    for x, y in inputs:
+        (batch,) = task._feature_dataset(x, y, None, 4, shuffle=False)
+        assert len(batch) == (1 if scores is None else 2)
+        for name, value in features.items():
+            np.testing.assert_array_equal(batch[0][name], value)
+        if scores is not None:
+            np.testing.assert_allclose(batch[1], labels)
     with pytest.raises(ValueError, match="received \\['a'\\]"):
-        _task(loss="triplet").fit({"a": TEXTS})
+        task._feature_dataset({"a": TEXTS}, None, None, 4, shuffle=False)
+
+
+def test_fit_learns_without_labels():
+    task = _task(loss="multiple_negatives")
+    assert task.embed(TEXTS, batch_size=2) == pytest.approx(_vectors(task), abs=1e-6)
+    task.compile(learning_rate=3e-3)
+    history = task.fit((TEXTS, OTHERS), epochs=15, batch_size=4, verbose=0).history["loss"]
+    assert history[-1] < 0.2 * history[0]
+    found = task.evaluate(sentences_of((TEXTS, OTHERS)))
+    assert found["recall@1"] == 1
 
 
 def test_scores_and_examples_of_another_kind_are_refused():
@@ -130,7 +141,7 @@ def test_metrics_go_by_the_examples():
     scored = task.prepare(sentences_of((TEXTS, OTHERS), SCORES))
     metrics = task.metrics_of(scored, task.run(scored))
     assert set(metrics) == {"loss", *task.metrics_for(scored.examples)}
-    cosines = np.diag(_cosines(task.embed(TEXTS), task.embed(OTHERS)))
+    cosines = np.diag(_cosines(_vectors(task), _vectors(task, OTHERS)))
     assert metrics["loss"] == pytest.approx(np.mean((cosines - np.array(SCORES) / 5) ** 2))
     assert metrics["pearson"] == pytest.approx(np.corrcoef(cosines, SCORES)[0, 1], abs=1e-5)
     answers = task.predict((TEXTS, OTHERS))
@@ -157,7 +168,7 @@ def test_a_directory_of_sentence_transformers(tmp_path):
     assert (tmp_path / "2_Normalize").is_dir()
     loaded = SentenceEmbedder.from_pretrained(tmp_path)
     assert loaded.options() == task.options() and loaded.max_length == 12
-    np.testing.assert_array_equal(loaded.embed(TEXTS), task.embed(TEXTS))
+    np.testing.assert_array_equal(_vectors(loaded), _vectors(task))
     again = SentenceEmbedder.from_pretrained(tmp_path, pooling="cls", max_length=8)
     assert again.pooling == "cls" and again.max_length == 8
 
@@ -202,15 +213,15 @@ def test_what_a_directory_cannot_ask_for(tmp_path, file, content, message):
 def test_keras_file_with_lora(tmp_path):
     task = _task(pooling="cls", loss="multiple_negatives")
     task.encoder.enable_lora(2)
-    task.compile(learning_rate=1e-2)
-    task.fit((TEXTS, OTHERS), verbose=0)
+    for weight in task.encoder.trainable_variables:
+        weight.assign(np.random.default_rng(0).normal(size=weight.shape))
     task.save(tmp_path / "task.keras")
     loaded = keras.models.load_model(tmp_path / "task.keras")
     assert loaded.options() == task.options()
-    np.testing.assert_allclose(loaded.embed(TEXTS), task.embed(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(_vectors(loaded), _vectors(task), atol=1e-6)
     task.save_pretrained(tmp_path / "model")
     merged = SentenceEmbedder.from_pretrained(tmp_path / "model")
-    np.testing.assert_allclose(merged.embed(TEXTS), task.embed(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(_vectors(merged), _vectors(task), atol=1e-5)
 
 
 def test_search_finds_the_texts_of_a_full_comparison(monkeypatch):
@@ -227,15 +238,14 @@ def test_search_finds_the_texts_of_a_full_comparison(monkeypatch):
         assert [row[match.index] for match in matches] == pytest.approx(best.tolist(), abs=1e-5)
 
 
-def test_a_student_comes_near_its_teacher():
-    teacher, student = _task(), _task(loss="multiple_negatives")
-    for weight in teacher.encoder.blocks[1].trainable_variables:
-        weight.assign(weight + np.random.default_rng(0).normal(0, 0.2, weight.shape))
-    student.distil_from(teacher, weight=1.0)
-    before = np.square(student.embed(TEXTS) - teacher.embed(TEXTS)).sum()
-    student.compile(learning_rate=3e-3)
-    student.fit((TEXTS, OTHERS), epochs=15, verbose=0)
-    assert np.square(student.embed(TEXTS) - teacher.embed(TEXTS)).sum() < 0.3 * before
+def test_the_distance_from_a_teacher():
+    targets, outputs = np.random.default_rng(0).normal(size=(2, 4, 2, 8)).astype(np.float32)
+    weights = np.array([1, 2, 0, 1], np.float32)
+    found = _task().distance_from(tf.constant(targets), tf.constant(outputs), {}, None, weights, 2)
+    squares = ((targets - outputs) ** 2).sum(axis=-1).mean(axis=-1)
+    assert float(found) == pytest.approx((squares * weights).sum(), rel=1e-5)
+    with pytest.raises(UserError, match="the teacher's vectors are 8 wide, the student's 4"):
+        distances(tf.constant(targets), tf.constant(outputs[..., :4]))
 
 
 @pytest.mark.slow
