@@ -12,7 +12,8 @@ from bert_keras.tasks.answer_decoding import QuestionAnswer, best_answers
 from tests import small
 
 CONTEXT = "the  film was good, and the plot was great; it was a  film and a plot and it is not bad"
-WINDOWS = window_questions(small.tokenizer(), ["is it?"], [CONTEXT], 16, 5, 3)
+TOKENIZER = small.tokenizer()
+WINDOWS = window_questions(TOKENIZER, ["is it?"], [CONTEXT], 16, 5, 3)
 
 
 def _logits(values: list[int]) -> list[np.ndarray]:
@@ -83,7 +84,7 @@ def _peaks(*peaks: tuple[int, int, float]) -> list[np.ndarray]:
 def test_the_threshold_decides_between_no_answer_and_the_best(
     threshold: float | None, answer: str
 ) -> None:
-    windows = window_questions(small.tokenizer(), [""], ["good film bad"])
+    windows = window_questions(TOKENIZER, [""], ["good film bad"])
     logits = _peaks((3, 0, 4.0), (3, 1, 2.0), (0, 0, 5.0), (0, 1, 2.0))
     (found,) = best_answers(windows, ["good film bad"], logits, null_threshold=threshold)
     assert found.answer == answer and found.null_score == 1.0
@@ -94,7 +95,7 @@ def test_the_threshold_decides_between_no_answer_and_the_best(
 @pytest.mark.parametrize("threshold", [None, -100.0, 100.0])
 def test_a_question_that_nothing_answers_has_the_empty_answer(threshold: float | None) -> None:
     # google-research/bert fails here: its best answer is None.
-    windows = window_questions(small.tokenizer(), ["is it", "is it"], ["", "good film"])
+    windows = window_questions(TOKENIZER, ["is it", "is it"], ["", "good film"])
     inside = np.full((6, 2), -1.0, np.float32)
     inside[:4] = 1.0
     logits = [np.zeros((5, 2), np.float32), inside]
@@ -104,4 +105,4 @@ def test_a_question_that_nothing_answers_has_the_empty_answer(threshold: float |
 
 
 def test_no_questions_have_no_answers() -> None:
-    assert best_answers(window_questions(small.tokenizer(), [], []), [], []) == []
+    assert best_answers(window_questions(TOKENIZER, [], []), [], []) == []
