@@ -1,0 +1,99 @@
+"""Sentences of tagged words from every form of file."""
+
+from __future__ import annotations
+
+import pytest
+
+from bert_keras.data.source import DataSource
+from bert_keras.data.tagged_sentences import read_tagged, sentences_of
+from bert_keras.errors import UserError
+
+COLUMNS = "-DOCSTART- -X- O\n\nAda NNP B-PER\nslept VBD O\n\n\nIn IN O\nYork NNP B-LOC\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(name: str, text: str, labelled: bool = True, **columns: str):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return read_tagged(DataSource(str(path), **columns), labelled)
+
+    return read
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.txt", "a.bio", "wnut17.train", "a.tsv"])
+@pytest.mark.parametrize("separator", [" ", "\t", "  "])
+def test_columns_of_any_name(read, name, separator):
+    found = read(name, COLUMNS.replace(" ", separator))
+    assert found.words == [["Ada", "slept"], ["In", "York"]]
+    assert found.tags == [["B-PER", "O"], ["O", "B-LOC"]]
+    assert found.where(1, 1).endswith(f"{name}:8")
+    assert found.row(0) == {"words": ["Ada", "slept"], "tags": ["B-PER", "O"]}
+    assert found.part(1, 2).row(0)["words"] == ["In", "York"]
+    assert found.part(1, 2).where(0).endswith(":7")
+
+
+def test_other_columns(read):
+    assert read("a.conll", COLUMNS, label_column="2").tags == [["NNP", "VBD"], ["IN", "NNP"]]
+    assert read("a.conll", COLUMNS, text_column="2").words[0] == ["NNP", "VBD"]
+    with pytest.raises(UserError, match=r"--label_column=4: expected the number of a column, 1 to"):
+        read("a.conll", COLUMNS, label_column="4")
+
+
+def test_blank_lines_may_hold_tabs_and_byte_order_marks(read):
+    found = read("a.train", "\ufeffa\tO\n\t\nb c\tO\n\ufeff\nd\u00a0e\tO\n")
+    assert found.words == [["a"], ["b c"], ["d\u00a0e"]]
+
+
+def test_places_of_chinese_characters_are_dropped(read):
+    text = "科0\tO\n技1\tO\n10\tO\n\ufffd\ufffd0\tO\n\n2011\tO\n"
+    assert read("w.train", text).words[0] == ["科", "技", "1", "\ufffd\ufffd"]
+    # Where one word has none, the digits belong to the words.
+    assert read("w.train", "A0\tO\nB\tO\n").words == [["A0", "B"]]
+    assert read("w.train", "A4\tO\nB1\tO\n").words == [["A4", "B1"]]
+
+
+def test_json_lines(read):
+    text = '{"tokens": ["Ada"], "ner_tags": ["B-PER"]}\n{"tokens": [], "ner_tags": []}\n'
+    found = read("a.jsonl", text)
+    assert (found.words, found.tags) == ([["Ada"], []], [["B-PER"], []])
+    assert found.where(1, 3).endswith("a.jsonl:2")
+    assert read("a.jsonl", text, labelled=False).tags is None
+    assert read("a.jsonl", '{"text": "Ada slept"}\n', labelled=False).texts == ["Ada slept"]
+
+
+def test_sentences_to_tag(read):
+    assert read("a.txt", "Ada slept.\n\nYork\n", labelled=False).texts == ["Ada slept.", "", "York"]
+    assert read("a.tsv", "text\tid\nAda slept\t1\n", labelled=False).texts == ["Ada slept"]
+    assert read("a.csv", 'text\n"Ada, too"\n', labelled=False).texts == ["Ada, too"]
+    found = read("a.txt", COLUMNS, labelled=False)
+    assert (found.words, found.tags) == ([["Ada", "slept"], ["In", "York"]], None)
+    assert read("a.conll", "Ada\nslept\n", labelled=False).words == [["Ada", "slept"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.conll", "a O\nb\n", r"a.conll:2: received 1 column\(s\) \('b'\), expected 2"),
+        ("a.conll", "a O\n\nb c O\n", r"a.conll:3: received 3 column\(s\)"),
+        ("a.conll", "a\nb\n", "a.conll:1: received 'a', expected a word and, in the last"),
+        ("a.conll", "a\tO\n\tO\n", "a.conll:2: a column is empty"),
+        ("a.conll", "-DOCSTART- O\n", "a.conll: has no words"),
+        ("a.csv", "text,label\na,b\n", "a.csv: is no data with tags"),
+        ("a.jsonl", '{"words": ["a"], "tags": []}\n', "a.jsonl:1: 1 words but 0 tags"),
+        ("a.jsonl", '{"words": "a", "tags": []}\n', "a.jsonl:1: column 'words' holds \"a\""),
+        ("a.jsonl", '{"words": ["a"]}\n', "a.jsonl: the keys are words, expected tags"),
+    ],
+)
+def test_what_is_malformed_is_named_with_its_line(read, name, text, message):
+    with pytest.raises(UserError, match=message):
+        read(name, text)
+
+
+def test_lists_are_checked():
+    assert sentences_of([["a"]], [["O"]]).row(0) == {"words": ["a"], "tags": ["O"]}
+    assert sentences_of(texts=["a b"]).row(0) == {"text": "a b"}
+    with pytest.raises(ValueError, match="words and tags differ in number"):
+        sentences_of([["a", "b"]], [["O"]])
+    with pytest.raises(ValueError, match="expected lists of strings"):
+        sentences_of(["not a list"], None)
