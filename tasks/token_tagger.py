@@ -119,7 +119,7 @@ class TokenTagger(WordTask):
 
     # Answers and metrics.
 
-    def run(self, prepared: PreparedWords, batch_size: int | None = None) -> TaggedWords:
+    def run(self, prepared: Any, batch_size: int | None = None) -> TaggedWords:
         """What the model says of every word; a CRF decides over whole sentences."""
         tokens = self.token_outputs(prepared.inputs, batch_size)
         empty = np.zeros((0, len(self.labels)), np.float32)
@@ -128,7 +128,7 @@ class TokenTagger(WordTask):
             return tag_decoding.best_tags(logits)
         return self.decoder.best_tags(logits, prepared.windows.splits)
 
-    def answers(self, prepared: PreparedWords, outputs: TaggedWords) -> list[Tagging]:
+    def answers(self, prepared: Any, outputs: TaggedWords) -> list[Tagging]:
         scores = prepared.by_sentence(outputs.scores)
         parts = zip(prepared.placed, self._names(prepared, outputs.tags), scores, strict=True)
         return [tagging_of(*part, str(self.tag_scheme)) for part in parts]
@@ -137,7 +137,7 @@ class TokenTagger(WordTask):
         """The names of the tags `[W]`, sentence by sentence."""
         return prepared.by_sentence(np.asarray(self.labels, object)[tags])
 
-    def metrics_of(self, prepared: PreparedWords, outputs: TaggedWords) -> dict[str, float]:
+    def metrics_of(self, prepared: Any, outputs: TaggedWords) -> dict[str, float]:
         """Loss, accuracy of words, and precision, recall and F1 of entities."""
         gold, splits = prepared.word_labels, prepared.windows.splits
         if self.crf is None:
@@ -160,7 +160,7 @@ class TokenTagger(WordTask):
         )
         return entities.entity_scores(gold, found)
 
-    def details(self, prepared: PreparedWords, outputs: TaggedWords) -> dict[str, Any]:
+    def details(self, prepared: Any, outputs: TaggedWords) -> dict[str, Any]:
         """The scores of each type (of each tag, if tags have no prefixes), and their means."""
         scores = self._scores(prepared, outputs)
         per_type = {kind: dataclasses.asdict(one) for kind, one in scores.per_type.items()}

@@ -120,9 +120,9 @@ class WordTask(LabelledTask):
             x, y = sentences, None
         return super()._feature_dataset(x, y, *args, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The metrics of sentences, as `fit` takes them; of features, as Keras does."""
-        return super().evaluate(_with_tags(x, y), y, **kwargs)
+        return super().evaluate(_with_tags(x, y), y, *args, **kwargs)
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
         return [TokenAccuracy(name="accuracy")]
@@ -159,12 +159,12 @@ class WordTask(LabelledTask):
                 if tag not in index:
                     raise UserError(
                         f"{examples.where(sentence, word)}: unknown tag {tags[word]!r}, expected "
-                        f"one of {', '.join(index)}"
+                        f"one of {', '.join(map(str, index))}"
                     )
                 ids.append(index[tag])
         return ids
 
-    def training_examples(self, prepared: PreparedWords) -> TokenLabelledExamples:
+    def training_examples(self, prepared: Prepared) -> TokenLabelledExamples:
         """Windows with a label for the first token of each word."""
         return TokenLabelledExamples(prepared.inputs, prepared.gold)
 

@@ -101,7 +101,7 @@ def _pieces(tokenizer: WordTokenizer, words: list[str], room: int) -> tuple[Ints
 def _windows(ends: Ints, first: int, stop: int, room: int) -> list[tuple[int, int, int]]:
     """Windows over the words from `first` to before `stop`: where each begins and ends, and
     where the words end that it is the one to answer for."""
-    windows = []
+    windows: list[tuple[int, int, int]] = []
     while True:
         end = min(stop, int(np.searchsorted(ends, ends[first] + room, side="right")) - 1)
         if end == stop:
