@@ -9,8 +9,8 @@ from absl import flags
 
 from bert_keras.commands.loading import load_task, read_flagged
 from bert_keras.errors import UserError
-from bert_keras.tasks.text_search import semantic_search
 from bert_keras.tasks.sentence_embedder import SentenceEmbedder
+from bert_keras.tasks.text_search import semantic_search
 
 _TOP_K = 5
 

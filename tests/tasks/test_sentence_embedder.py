@@ -83,6 +83,21 @@ def test_the_losses_are_those_of_the_formulas():
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+def test_the_losses_are_those_of_sentence_transformers():
+    """Means that sentence-transformers 6.2 gave for these vectors: CosineSimilarityLoss,
+    MultipleNegativesRankingLoss (twice) and TripletLoss with cosine distance and margin 0.5."""
+    vectors = np.random.default_rng(0).normal(size=(6, 3, 16)).astype(np.float32)
+    scores = np.linspace(0, 1, 6).astype(np.float32)
+    for loss, group, expected in (
+        ("cosine", 2, 0.4244493246078491),
+        ("multiple_negatives", 2, 5.421960353851318),
+        ("multiple_negatives", 3, 7.6049041748046875),
+        ("triplet", 3, 0.5440908074378967),
+    ):
+        found = losses_of(loss, tf.constant(vectors[:, :group]), scores)
+        assert float(tf.reduce_mean(found)) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("columns", [(TEXTS, OTHERS), (TEXTS, OTHERS, NEGATIVES)])
 @pytest.mark.parametrize("scores", [SCORES, None])
 def test_lists_datasets_and_examples_are_the_same_batches(columns, scores):
