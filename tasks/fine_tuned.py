@@ -42,6 +42,11 @@ class FineTunedTask(AnsweringTask):
     # Data.
 
     @classmethod
+    def variant(cls, given: Mapping[str, Any]) -> type[FineTunedTask]:
+        """The class that the task's flags ask for, of those with this `task_name`."""
+        return cls
+
+    @classmethod
     def options_from(cls, train: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """The task's options, from its training data and from the task's flags that were given.
 

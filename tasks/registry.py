@@ -8,14 +8,17 @@ from bert_keras.checkpoints import Checkpoint
 from bert_keras.tasks.answering import AnsweringTask
 from bert_keras.tasks.fill_mask import FillMask
 from bert_keras.tasks.fine_tuned import FineTunedTask
+from bert_keras.tasks.multi_label_classifier import MultiLabelClassifier
 from bert_keras.tasks.multiple_choice import MultipleChoice
 from bert_keras.tasks.question_answerer import QuestionAnswerer
 from bert_keras.tasks.sentence_embedder import SentenceEmbedder
 from bert_keras.tasks.text_classifier import TextClassifier
+from bert_keras.tasks.text_regressor import TextRegressor
 from bert_keras.tasks.token_tagger import TokenTagger
 
 _ALL: tuple[type[FineTunedTask], ...] = (
     TextClassifier,
+    TextRegressor,
     TokenTagger,
     QuestionAnswerer,
     MultipleChoice,
@@ -41,5 +44,5 @@ def task_of(checkpoint: Checkpoint) -> type[AnsweringTask] | None:
     """
     # A task of one's own may save an architecture that one of these saves too.
     registered = [task for task in TASKS.values() if task not in _ALL]
-    known = (*registered, *_ALL, FillMask)
+    known: list[type[AnsweringTask]] = [*registered, *_ALL, MultiLabelClassifier, FillMask]
     return next((task for task in known if task.recognises(checkpoint)), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,20 +11,15 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_keras import checkpoints
 from bert_keras.data.examples import Examples
-from bert_keras.errors import UserError
-from bert_keras.metrics.glue import classification_metrics
-from bert_keras.models.encoder import BertEncoder
-from bert_keras.tasks.base import Batch
-from bert_keras.tasks.fine_tuned import Prepared
-from bert_keras.tasks.inputs import as_strings, has_features, has_pairs
-from bert_keras.tasks.labelled import Label, LabelledTask
-from bert_keras.tasks.text_inputs import TextInputs
-from bert_keras.tokenization import BertTokenizer
+from bert_keras.metrics import classes
+from bert_keras.metrics.glue import classification_metrics, mean_cross_entropy
+from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
+from bert_keras.tasks.inputs import as_strings
+from bert_keras.tasks.labelled import Label
+from bert_keras.tasks.labelled_text import LabelledText
+from bert_keras.tasks.pooled_text import SINGLE_LABEL
 from bert_keras.training.train_step import LossTerm, StepResult
-
-_PROBLEM = "single_label_classification"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Classification:
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class TextClassifier(TextInputs, LabelledTask):
+class TextClassifier(LabelledText):
     """BERT for sequence classification: dropout and a dense layer on the pooled output.
 
     Args:
@@ -47,6 +41,8 @@ class TextClassifier(TextInputs, LabelledTask):
         labels: the classes, strings or whole numbers, in the order of the logits. None leaves
             them to `fit`, which takes the sorted labels of the training data.
         pairs: whether an example is a pair of texts; None until `fit` sees its data.
+        class_weights: what the training loss of an example of each label is multiplied by, a
+            dict; 1 where nothing is said. The weighted losses are divided by their weights' sum.
         max_length, seed: see `BertTask`.
 
     Example:
@@ -58,40 +54,25 @@ class TextClassifier(TextInputs, LabelledTask):
     """
 
     task_name = "classification"
-    architecture = "BertForSequenceClassification"
     best_metric = "accuracy"
-    packs = True
+    default_name = "text_classifier"
+    problem_type = SINGLE_LABEL
 
-    def __init__(
-        self,
-        encoder: BertEncoder,
-        tokenizer: BertTokenizer,
-        labels: Sequence[Label] | None = None,
-        pairs: bool | None = None,
-        max_length: int = 128,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        kwargs.setdefault("name", "text_classifier")
-        if encoder.pooler is None:
-            raise ValueError("TextClassifier needs an encoder with a pooler")
-        super().__init__(encoder, tokenizer, labels, max_length, seed, **kwargs)
-        self.pairs = pairs
-
-    def call(self, features: Batch, training: bool = False) -> Any:
-        """Float32 logits `[batch, classes]`, or `[batch, per_row, classes]` when packed."""
-        pooled = self.encoder(features, training=training)["pooled_output"]
-        return self.logits_of(pooled, features, training)
-
-    def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
+    def loss_terms(
+        self, outputs: Any, labels: Any, weights: Any, class_weights: tf.Tensor | None = None
+    ) -> StepResult:
         """Softmax cross-entropy, summed over the examples, with the weight of each."""
         labels = tf.reshape(tf.cast(labels, tf.int32), tf.shape(outputs)[:-1])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
-        if weights is None:
-            weights = tf.ones_like(losses)
-        weights = tf.reshape(tf.cast(weights, losses.dtype), tf.shape(losses))
-        term = LossTerm(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
-        return StepResult({"loss": term}, outputs)
+        weights = _example_weights(labels, weights, class_weights)
+        return StepResult({"loss": LossTerm.of(losses, weights)}, outputs)
+
+    def distance_from(self, targets: Any, outputs: Any, *batch: Any) -> tf.Tensor:
+        """The divergence of the classes; an example has the weight of its label."""
+        features, labels, weights, temperature = batch
+        labels = tf.reshape(tf.cast(labels, tf.int32), tf.shape(outputs)[:-1])
+        weights = _example_weights(labels, weights, self.label_weights())
+        return super().distance_from(targets, outputs, features, labels, weights, temperature)
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
@@ -100,26 +81,24 @@ class TextClassifier(TextInputs, LabelledTask):
         """Class indices, int32 `[batch]`; see `label_indices`."""
         return self.label_indices(labels)
 
-    def _set_up(self, x: Any, y: Any) -> None:
-        if isinstance(x, Examples):
-            self.pairs = x.pairs is not None
-            if self._labels is None:
-                self.set_labels(x.label_set())
-            return
-        inputs = x
-        if isinstance(x, tf.data.Dataset):
-            inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
-        if isinstance(inputs, tuple) or not has_features(inputs):
-            self.pairs = has_pairs(inputs)
-        if self._labels is None:
-            self.set_labels(_labels_in(x, y))
+    @classmethod
+    def labels_in(cls, x: Any, y: Any) -> list[Label]:
+        return _labels_in(x, y)
 
     # Data, answers and metrics.
 
     @classmethod
-    def options_from(cls, train: Examples, given: Mapping[str, Any]) -> dict[str, Any]:
-        labels = given.get("labels") or train.label_set()
-        return {**given, "labels": list(labels), "pairs": train.pairs is not None}
+    def variant(cls, given: Mapping[str, Any]) -> type[FineTunedTask]:
+        """`MultiLabelClassifier` with `multi_label`."""
+        from bert_keras.tasks.multi_label_classifier import MultiLabelClassifier
+
+        return MultiLabelClassifier if given.get("multi_label") else cls
+
+    @classmethod
+    def balanced_weights(cls, train: Examples, labels: Sequence[str]) -> list[float]:
+        """The number of examples over that of the labels and over that of each label's."""
+        counts = np.bincount(train.label_ids(labels), minlength=len(labels))
+        return [len(train) / (len(labels) * count) if count else 1.0 for count in counts.tolist()]
 
     def prepare(self, examples: Examples) -> Prepared:
         labels = None
@@ -139,45 +118,38 @@ class TextClassifier(TextInputs, LabelledTask):
 
     def metrics_of(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, float]:
         """Loss, accuracy and the other metrics of GLUE from logits and class indices."""
-        labels, wide = prepared.gold, outputs.astype(np.float64)
-        top = wide.max(axis=-1, keepdims=True)
-        log_sums = np.log(np.exp(wide - top).sum(axis=-1)) + top[:, 0]
-        losses = log_sums - wide[np.arange(len(labels)), labels]
-        predictions = outputs.argmax(axis=-1)
+        labels = prepared.gold
         return {
-            "loss": float(losses.mean()),
-            **classification_metrics(labels, predictions, len(self.labels)),
+            "loss": mean_cross_entropy(labels, outputs),
+            **classification_metrics(labels, outputs.argmax(axis=-1), len(self.labels)),
+        }
+
+    def details(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, Any]:
+        """`per_class`: precision, recall, F1 and support of each label; `confusion_matrix`."""
+        predictions = outputs.argmax(axis=-1)
+        matrix = classes.confusion_matrix(prepared.gold, predictions, len(self.labels))
+        counts = np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+        return {
+            "per_class": classes.per_class(self.labels, *counts),
+            "confusion_matrix": {
+                "labels": [str(label) for label in self.labels],
+                "counts": matrix.tolist(),
+            },
         }
 
     def metric_names(self) -> tuple[str, ...]:
         binary = ("f1",) if len(self.labels) == 2 else ()
         return ("accuracy", *binary, "matthews_correlation")
 
-    # Saving.
 
-    def options(self) -> dict[str, Any]:
-        return {**super().options(), "pairs": self.pairs}
-
-    def config_fields(self) -> dict[str, Any]:
-        return {**super().config_fields(), "problem_type": _PROBLEM}
-
-    @classmethod
-    def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
-        named = checkpoint.settings.get("architectures") or [cls.architecture]
-        if cls.architecture not in named or not checkpoint.has_head("classifier"):
-            return False
-        kind = checkpoint.settings.get("problem_type") or _PROBLEM
-        if kind != _PROBLEM:
-            raise UserError(
-                f"{checkpoint.source}: problem_type is {kind!r}, expected a classifier's"
-            )
-        return True
-
-    def write_assets(self, directory: pathlib.Path) -> list[pathlib.Path]:
-        """Writes the vocabulary and the labels, one a line, for who uses an exported model."""
-        labels = directory / "labels.txt"
-        labels.write_text("".join(f"{label}\n" for label in self.labels), encoding="utf-8")
-        return [*super().write_assets(directory), labels]
+def _example_weights(labels: tf.Tensor, weights: Any, class_weights: tf.Tensor | None) -> Any:
+    """The examples' weights times those of their labels; None for 1 each."""
+    if class_weights is None:
+        return weights
+    own = tf.gather(class_weights, labels)
+    if weights is None:
+        return own
+    return own * tf.reshape(tf.cast(weights, own.dtype), tf.shape(own))
 
 
 def _labels_in(x: Any, y: Any) -> list[Label]:

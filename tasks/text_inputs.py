@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from bert_keras.data.examples import Examples, examples_of_texts, read_examples
+from bert_keras.data.examples import Examples, examples_of_texts, read_kind
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 from bert_keras.tasks.inputs import as_strings, gather_texts, split_texts
@@ -14,18 +14,13 @@ class TextInputs:
     """A part of a `FineTunedTask`: examples are single texts, or pairs where `pairs` says so."""
 
     pairs: bool | None
+    # The kind of examples, which says what a label is.
+    examples_kind: ClassVar[type[Examples]] = Examples
 
     @classmethod
     def read(cls, source: DataSource, labelled: bool = True) -> Examples:
         """Texts or pairs of texts, and their labels; see `read_examples`."""
-        return read_examples(
-            source.spec,
-            source.text_column,
-            source.pair_column,
-            source.label_column,
-            source.tfds_dir,
-            labelled,
-        )
+        return read_kind(cls.examples_kind, source, labelled)
 
     @classmethod
     def examples_of(cls, x: Any) -> Examples:

@@ -49,7 +49,8 @@ def run(values: flags.FlagValues) -> int:
     """Leaves `model/`, `metrics.json`, `predictions.jsonl`, `report.html` under `--output_dir`."""
     output_dir = pathlib.Path(values.output_dir)
     _check_flags(values)
-    kind, given = TASKS[values.task], task_options.given(values)
+    given = task_options.given(values)
+    kind = TASKS[values.task].variant(given)
     train = read_flagged(kind, values, values.train, labelled=True)
     dev = read_flagged(kind, values, values.dev, labelled=True) if values.dev else None
     tf.config.experimental.enable_op_determinism()

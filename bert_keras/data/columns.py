@@ -19,9 +19,9 @@ _PAIRS = (
     ("text_a", "text_b"),
     ("#1 String", "#2 String"),
 )
-_TEXTS = ("text", "sentence", *dict.fromkeys(first for first, _ in _PAIRS[1:]))
+_TEXTS = ("text", "sentence", "review", *dict.fromkeys(first for first, _ in _PAIRS[1:]))
 # MNLI calls it gold_label, QQP is_duplicate, MRPC Quality, STS-B score.
-_LABELS = ("label", "gold_label", "is_duplicate", "Quality", "score")
+_LABELS = ("label", "gold_label", "is_duplicate", "Quality", "score", "labels")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from bert_keras.data import tables
 from bert_keras.data.columns import Columns, choose_columns
+from bert_keras.data.source import DataSource
 from bert_keras.data.table_source import as_label, as_text, column_values, read_table
 from bert_keras.errors import UserError
+
+Kind = TypeVar("Kind", bound="Examples")
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
     """Texts with their labels, in memory, in the order of the source.
+
+    Here an example has one label; `bert_keras.data.labelled_kinds` has the other kinds.
 
     Attributes:
         texts: N texts.
@@ -27,10 +33,14 @@ class Examples:
 
     texts: list[str]
     pairs: list[str] | None
-    labels: list[str] | None
+    labels: list[Any] | None
     source: str
     lines: list[int]
     columns: Columns
+
+    # What a label is made of, and what it is called in `row`.
+    convert: ClassVar[Callable[[Any], Any]] = staticmethod(as_label)
+    label_name: ClassVar[str] = "label"
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -39,14 +49,14 @@ class Examples:
         """`source:line` of one example, to begin a message with."""
         return f"{self.source}:{self.lines[index]}"
 
-    def row(self, index: int) -> dict[str, str]:
+    def row(self, index: int) -> dict[str, Any]:
         """One example as JSON: `text`, `text_pair` of a pair, `label` of a labelled one."""
-        row = {"text": self.texts[index]}
+        row: dict[str, Any] = {"text": self.texts[index]}
         if self.pairs is not None:
             row["text_pair"] = self.pairs[index]
-        return row if self.labels is None else {**row, "label": self.labels[index]}
+        return row if self.labels is None else {**row, self.label_name: self.labels[index]}
 
-    def part(self, start: int, stop: int) -> Examples:
+    def part(self: Kind, start: int, stop: int) -> Kind:
         """The examples from `start` to before `stop`."""
         inside = slice(start, stop)
         return dataclasses.replace(
@@ -73,9 +83,7 @@ class Examples:
                 f"{self.source}: received {tables.listed(sorted(distinct)) or 'no labels'} as "
                 f"the only label, expected at least two different ones"
             )
-        if all(label.removeprefix("-").isdecimal() for label in distinct):
-            return sorted(distinct, key=lambda label: (int(label), label))
-        return sorted(distinct)
+        return sorted_labels(distinct)
 
     def label_ids(self, labels: Sequence[str]) -> list[int]:
         """The index in `labels` of each example's label, N numbers.
@@ -93,6 +101,14 @@ class Examples:
                     f"of {tables.listed(labels)}"
                 )
         return [index[label] for label in self.labels]
+
+
+def sorted_labels(labels: Iterable[str]) -> list[str]:
+    """Distinct labels, sorted; as numbers where every one is a whole number."""
+    distinct = set(labels)
+    if all(label.removeprefix("-").isdecimal() for label in distinct):
+        return sorted(distinct, key=lambda label: (int(label), label))
+    return sorted(distinct)
 
 
 def examples_of_texts(texts: list[str], pairs: list[str] | None = None) -> Examples:
@@ -130,14 +146,21 @@ def read_examples(
     Raises:
         UserError: one line with file, line, the value received and what was expected.
     """
-    table = read_table(str(spec), tfds_dir, labelled)
-    columns = choose_columns(
-        table.source, table.columns, text_column, pair_column, label_column, labelled
-    )
-    return Examples(
+    where = None if tfds_dir is None else str(tfds_dir)
+    source = DataSource(str(spec), text_column, pair_column, label_column, where)
+    return read_kind(Examples, source, labelled)
+
+
+def read_kind(kind: type[Kind], source: DataSource, labelled: bool = True) -> Kind:
+    """As `read_examples`, with labels of the kind's own sort."""
+    table = read_table(source.spec, source.tfds_dir, labelled)
+    named = source.text_column, source.pair_column, source.label_column
+    columns = choose_columns(table.source, table.columns, *named, labelled)
+    label, pair = columns.label, columns.pair
+    return kind(
         texts=column_values(table, columns.text, as_text),
-        pairs=None if columns.pair is None else column_values(table, columns.pair, as_text),
-        labels=None if columns.label is None else column_values(table, columns.label, as_label),
+        pairs=None if pair is None else column_values(table, pair, as_text),
+        labels=None if label is None else column_values(table, label, kind.convert),
         source=table.source,
         lines=table.lines,
         columns=columns,

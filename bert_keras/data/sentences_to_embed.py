@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from bert_keras.data.columns import Columns, choose_columns, label_column_of
 from bert_keras.data.source import DataSource
-from bert_keras.data.table_source import as_label, as_text, column_values, read_table
-from bert_keras.data.tables import Table, listed, shorten
+from bert_keras.data.table_source import as_number, as_text, column_values, read_table
+from bert_keras.data.tables import Table, listed
 from bert_keras.errors import UserError
 
 _GROUP = ("anchor", "positive", "negative")
@@ -145,7 +144,7 @@ def read_sentences(source: DataSource, labelled: bool = True) -> SentencesToEmbe
     label = _label_column(table, source.label_column) if labelled and len(names) == 2 else None
     return SentencesToEmbed(
         columns=tuple(column_values(table, name, as_text) for name in names),
-        scores=None if label is None else column_values(table, label, _as_score),
+        scores=None if label is None else column_values(table, label, as_number),
         source=table.source,
         lines=table.lines,
     )
@@ -169,14 +168,3 @@ def _label_column(table: Table, given: str | None) -> str | None:
             f"{listed(table.columns)}"
         )
     return given or label_column_of(table.columns)
-
-
-def _as_score(value: Any) -> float:
-    label = as_label(value)
-    try:
-        score = float(label)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise ValueError(f"holds {shorten(label)!r}, expected a number")
-    return score

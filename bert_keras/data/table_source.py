@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -100,3 +101,38 @@ def as_label(value: Any) -> str:
     if not label:
         raise ValueError("is empty, expected a label")
     return label
+
+
+def as_number(value: Any) -> float:
+    """A value of a table that is a score.
+
+    Raises:
+        ValueError: it is not a finite number.
+    """
+    written = as_label(value)
+    try:
+        number = float(written)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"holds {tables.shorten(written)!r}, expected a number")
+    return number
+
+
+def as_label_list(value: Any) -> list[str]:
+    """A value of a table that is any number of labels: a list, or a text with commas between.
+
+    An empty text, an empty list and a null are no labels.
+
+    Raises:
+        ValueError: one of them is empty or no label, or occurs twice.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str):
+        value = value.split(",") if value.strip() else []
+    labels = [as_label(one) for one in value] if isinstance(value, list) else [as_label(value)]
+    repeated = {label for label in labels if labels.count(label) > 1}
+    if repeated:
+        raise ValueError(f"has the label {tables.shorten(min(repeated))} more than once")
+    return labels

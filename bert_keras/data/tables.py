@@ -19,6 +19,8 @@ MISSING = object()
 _COLA_COLUMNS = ["source", "label", "original_label", "sentence"]
 _CODAH_COLUMNS = ["category", "question", "answer0", "answer1", "answer2", "answer3", "label"]
 _CODAH_CATEGORIES = ("i", "n", "o", "p", "q", "r", "")
+_STSB_COLUMNS = ["genre", "file", "year", "old_index", "score", "sentence1", "sentence2"]
+_STSB_GENRES = ("main-captions", "main-forum", "main-forums", "main-news")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +44,17 @@ class Table:
 def read_tsv(source: str, lines: Sequence[str]) -> Table:
     """Tab separated values as GLUE writes them: a quotation mark is a character like any other.
 
-    Two data sets have no header and are known by their columns: CoLA by its four (source, label,
-    star or nothing, sentence), CODAH by its seven (a letter or nothing for the category,
-    question, four answers, the right one's number from 0).
+    Three data sets have no header and are known by their columns: CoLA by its four (source,
+    label, star or nothing, sentence), CODAH by its seven (a letter or nothing for the category,
+    question, four answers, the right one's number from 0), and STS-B by its genres (genre, file,
+    year, index, score, two sentences; what some rows have beyond, a source, is not read).
 
     Raises:
         UserError: a row has another number of fields than the header.
     """
     rows = [line.split("\t") for line in lines]
+    if _is_stsb(rows[0]):
+        return _read_stsb(source, rows)
     if _is_cola(rows[0]):
         return _table(source, _COLA_COLUMNS, rows, range(1, len(rows) + 1))
     if _is_codah(rows[0]):
@@ -65,13 +70,28 @@ def _is_codah(row: Sequence[str]) -> bool:
     return len(row) == 7 and row[0] in _CODAH_CATEGORIES and row[6] in ("0", "1", "2", "3")
 
 
+def _is_stsb(row: Sequence[str]) -> bool:
+    return len(row) >= len(_STSB_COLUMNS) and row[0] in _STSB_GENRES
+
+
+def _read_stsb(source: str, rows: Sequence[Sequence[str]]) -> Table:
+    width = len(_STSB_COLUMNS)
+    kept = [row[:width] for row in rows]
+    return _table(source, _STSB_COLUMNS, kept, range(1, len(rows) + 1))
+
+
 def read_csv(source: str, lines: Sequence[str]) -> Table:
     """Comma separated values by RFC 4180: quoted fields may hold commas, quotes and lines.
+
+    STS-B's own files, which are tab separated whatever their name says, are known as in
+    `read_tsv`.
 
     Raises:
         UserError: a quoted field is not closed or is followed by other text, or a row has
             another number of fields than the header.
     """
+    if _is_stsb(lines[0].split("\t")):
+        return read_tsv(source, lines)
     records = list(_csv_records(source, lines))
     (_, header), body = records[0], records[1:]
     return _table(source, header, [row for _, row in body], [line for line, _ in body])

@@ -9,7 +9,14 @@ from absl import flags
 from bert_keras.flags import common, task_options, transfer
 
 # Written out, so that help needs no model code; a test compares them with the tasks.
-_TASKS = ["classification", "tagging", "question_answering", "multiple_choice", "embedding"]
+_TASKS = [
+    "classification",
+    "regression",
+    "tagging",
+    "question_answering",
+    "multiple_choice",
+    "embedding",
+]
 
 REQUIRED = ("init", "train", "output_dir")
 

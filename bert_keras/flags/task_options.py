@@ -10,6 +10,8 @@ from absl import flags
 # Which tasks take each of these flags; None, no value, is every flag's default.
 TASKS_OF: Mapping[str, tuple[str, ...]] = {
     "labels": ("classification", "tagging"),
+    "multi_label": ("classification",),
+    "class_weights": ("classification",),
     "tag_scheme": ("tagging",),
     "crf": ("tagging",),
     "doc_stride": ("question_answering",),
@@ -31,6 +33,20 @@ def define(values: flags.FlagValues) -> None:
         None,
         "classification, tagging: the labels in order, separated by commas; by default those of "
         "--train, sorted",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "multi_label",
+        None,
+        "classification: a text has any number of labels, separated by commas or, in JSON lines, "
+        "a list",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "class_weights",
+        None,
+        "classification: what labels count in the training loss, label:weight,…, 1 where nothing "
+        "is said; or balanced: the more the rarer they are",
         flag_values=values,
     )
     flags.DEFINE_enum(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bert_keras.metrics.classes import confusion_matrix
+
 Labels = npt.NDArray[np.integer]
 
 
@@ -42,8 +44,7 @@ def precision_recall_f1(labels: Labels, predictions: Labels) -> tuple[float, flo
 
 def matthews_correlation(labels: Labels, predictions: Labels, num_classes: int) -> float:
     """Matthews correlation of any number of classes (Gorodkin 2004); 0 where undefined."""
-    table = np.zeros((num_classes, num_classes))
-    np.add.at(table, (labels, predictions), 1)
+    table = confusion_matrix(labels, predictions, num_classes).astype(np.float64)
     actual, predicted, total = table.sum(axis=1), table.sum(axis=0), table.sum()
     covariance = np.trace(table) * total - actual @ predicted
     spread = (total**2 - actual @ actual) * (total**2 - predicted @ predicted)

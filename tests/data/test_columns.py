@@ -27,6 +27,10 @@ HEADERS = {
     ),
     "mnli in tfds": ("hypothesis idx label premise", "premise hypothesis label"),
     "imdb": ("text label", "text - label"),
+    "hotel reviews": ("label review", "review - label"),
+    "lcqmc": ("text_a text_b label", "text_a text_b label"),
+    "afqmc": ("sentence1 sentence2 label", "sentence1 sentence2 label"),
+    "several labels": ("text labels", "text - labels"),
     "ours": ("text text_pair label", "text text_pair label"),
 }
 
@@ -70,7 +74,7 @@ def test_named_column_that_is_not_there(
 
 
 def test_nothing_known() -> None:
-    with pytest.raises(UserError, match="f: no text column; the columns are label, review, .*--te"):
-        choose_columns("f", ["label", "review"], None, None, None, True)
+    with pytest.raises(UserError, match="f: no text column; the columns are label, body, .*--te"):
+        choose_columns("f", ["label", "body"], None, None, None, True)
     with pytest.raises(UserError, match="f: no label column; the columns are sentence, .*--label"):
         choose_columns("f", ["sentence"], None, None, None, True)

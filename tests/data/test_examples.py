@@ -55,9 +55,7 @@ def test_real_glue_files(data: pathlib.Path) -> None:
     mrpc = read_examples(data / "mrpc" / "train.tsv")
     assert len(mrpc) == len(mrpc.pairs or ()) == 3668
     assert mrpc.label_ids(["0", "1"]).count(1) == 2474
-    hotels = read_examples(
-        data / "chinese_sentiment" / "ChnSentiCorp_htl_all.csv", text_column="review"
-    )
+    hotels = read_examples(data / "chinese_sentiment" / "ChnSentiCorp_htl_all.csv")
     assert len(hotels) == 7766
 
 

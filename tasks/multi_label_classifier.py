@@ -1,0 +1,159 @@
+"""MultiLabelClassifier: any number of labels for a text or for a pair of texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from bert_keras.data.examples import Examples
+from bert_keras.data.labelled_kinds import MultiLabelExamples
+from bert_keras.errors import UserError
+from bert_keras.metrics import classes
+from bert_keras.tasks.distillation import weighted_sum
+from bert_keras.tasks.fine_tuned import Prepared
+from bert_keras.tasks.labelled import Label
+from bert_keras.tasks.labelled_text import LabelledText
+from bert_keras.tasks.pooled_text import MULTI_LABEL
+from bert_keras.training.train_step import LossTerm, StepResult
+
+# A label is given from this probability on.
+SELECTED = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiLabelClassification:
+    """The answer for one input: the labels of probability 0.5 or more, the likeliest first, and
+    the probabilities of all."""
+
+    labels: list[Label]
+    scores: dict[Label, float]
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class SubsetAccuracy(keras.metrics.Mean):
+    """The share of examples whose labels are exactly those of probability 0.5 or more."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        selected = ops.sigmoid(y_pred) >= SELECTED
+        right = ops.all(selected == (ops.reshape(y_true, ops.shape(y_pred)) >= 0.5), axis=-1)
+        return super().update_state(ops.cast(right, "float32"), sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class MultiLabelClassifier(LabelledText):
+    """As `TextClassifier`, each label being a decision of its own.
+
+    Args:
+        encoder, tokenizer, labels, pairs, max_length, seed: see `TextClassifier`. Labels that
+            are left to `fit` on arrays are the columns' numbers.
+        class_weights: what the training loss of an example that has the label is multiplied by,
+            a dict; 1 where nothing is said.
+
+    Example:
+
+        classifier = MultiLabelClassifier.from_pretrained("DIR", labels=["food", "service"])
+        classifier.compile()
+        classifier.fit(["good soup", "slow"], [[1, 0], [0, 1]])   # a column for each label
+        classifier.predict(["slow, but good"])[0].labels
+    """
+
+    task_name = "classification"
+    best_metric = "micro_f1"
+    default_name = "multi_label_classifier"
+    problem_type = MULTI_LABEL
+    examples_kind = MultiLabelExamples
+
+    def loss_terms(
+        self, outputs: Any, labels: Any, weights: Any, class_weights: tf.Tensor | None = None
+    ) -> StepResult:
+        """Sigmoid cross-entropy, the mean over the labels, summed over the examples."""
+        labels = tf.reshape(tf.cast(labels, outputs.dtype), tf.shape(outputs))
+        if class_weights is None:
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, outputs)
+        else:
+            losses = tf.nn.weighted_cross_entropy_with_logits(labels, outputs, class_weights)
+        return StepResult({"loss": LossTerm.of(tf.reduce_mean(losses, axis=-1), weights)}, outputs)
+
+    def distance_from(self, targets: Any, outputs: Any, *batch: Any) -> tf.Tensor:
+        """`T² KL(teacher ‖ student)` of each label, the mean over the labels."""
+        _, _, weights, temperature = batch
+        soft, own = tf.stop_gradient(targets) / temperature, outputs / temperature
+        cross, least = (
+            tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(soft), logits)
+            for logits in (own, soft)
+        )
+        return weighted_sum(temperature**2 * tf.reduce_mean(cross - least, axis=-1), weights)
+
+    def default_metrics(self) -> list[keras.metrics.Metric]:
+        return [SubsetAccuracy(name="subset_accuracy")]
+
+    def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """Zeros and ones, float32 `[batch, labels]`."""
+        labels = tf.ensure_shape(tf.cast(labels, tf.float32), [None, len(self.labels)])
+        known = (labels == 0.0) | (labels == 1.0)
+        message = "labels are 0 or 1, a column for each of " + ", ".join(map(str, self.labels))
+        with tf.control_dependencies([tf.debugging.assert_equal(known, True, message)]):
+            return tf.identity(labels)
+
+    @classmethod
+    def labels_in(cls, x: Any, y: Any) -> list[Label]:
+        width = x.element_spec[1].shape[-1] if isinstance(x, tf.data.Dataset) else np.shape(y)[-1]
+        if width is None:
+            raise ValueError("the number of labels is not known: give labels=")
+        return list(range(width))
+
+    # Data, answers and metrics.
+
+    @classmethod
+    def balanced_weights(cls, train: Examples, labels: Sequence[str]) -> list[float]:
+        """For each label the examples that do not have it, over those that do."""
+        there = _examples(train).multi_hot(labels).sum(axis=0).tolist()
+        return [max(1.0, len(train) - count) / count if count else 1.0 for count in there]
+
+    def prepare(self, examples: Examples) -> Prepared:
+        labels = None
+        if examples.labels is not None:
+            labels = _examples(examples).multi_hot([str(label) for label in self.labels])
+        return Prepared(examples, self.encode(examples.texts, examples.pairs), labels)
+
+    def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[MultiLabelClassification]:
+        """Logits `[N, labels]` as labels with their probabilities."""
+        answers = []
+        for row in _probabilities(outputs):
+            scores = dict(zip(self.labels, row.tolist(), strict=True))
+            chosen = [label for label, score in scores.items() if score >= SELECTED]
+            chosen.sort(key=lambda label: -scores[label])
+            answers.append(MultiLabelClassification(chosen, scores))
+        return answers
+
+    def metrics_of(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, float]:
+        """Loss, micro and macro F1 and subset accuracy, from logits and zeros and ones."""
+        gold, wide = prepared.gold, outputs.astype(np.float64)
+        losses = np.logaddexp(0.0, wide) - wide * gold
+        selected = _probabilities(outputs) >= SELECTED
+        return {"loss": float(losses.mean()), **classes.multi_label_metrics(gold, selected)}
+
+    def details(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, Any]:
+        """`per_class`: precision, recall, F1 and support of each label."""
+        counts = classes.label_counts(prepared.gold, _probabilities(outputs) >= SELECTED)
+        return {"per_class": classes.per_class(self.labels, *counts)}
+
+    def metric_names(self) -> tuple[str, ...]:
+        return ("micro_f1", "macro_f1", "subset_accuracy")
+
+
+def _probabilities(logits: np.ndarray) -> np.ndarray:
+    """The sigmoid of logits, float32."""
+    return np.asarray(ops.convert_to_numpy(ops.sigmoid(logits)))
+
+
+def _examples(examples: Examples) -> MultiLabelExamples:
+    if not isinstance(examples, MultiLabelExamples):
+        raise UserError(f"{examples.source}: was read with one label for each example")
+    return examples

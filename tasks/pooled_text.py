@@ -1,0 +1,85 @@
+"""PooledText: tasks with a dense layer on the pooled output of texts or of pairs of texts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from bert_keras import checkpoints
+from bert_keras.data.examples import Examples
+from bert_keras.errors import UserError
+from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks.base import Batch
+from bert_keras.tasks.fine_tuned import FineTunedTask
+from bert_keras.tasks.inputs import has_features, has_pairs
+from bert_keras.tasks.text_inputs import TextInputs
+
+SINGLE_LABEL = "single_label_classification"
+MULTI_LABEL = "multi_label_classification"
+REGRESSION = "regression"
+
+
+def check_pooler(encoder: BertEncoder, kind: type) -> None:
+    """A ValueError where an encoder has no pooled output for a task of a class."""
+    if encoder.pooler is None:
+        raise ValueError(f"{kind.__name__} needs an encoder with a pooler")
+
+
+def problem_type_of(checkpoint: checkpoints.Checkpoint) -> str:
+    """What a checkpoint of BertForSequenceClassification was trained for.
+
+    Where it does not say, one output is a regression's, as transformers has it.
+
+    Raises:
+        UserError: it says something unknown.
+    """
+    labels = checkpoints.labels_of(checkpoint.settings, checkpoint.source) or ()
+    found = checkpoint.settings.get("problem_type") or (
+        REGRESSION if len(labels) == 1 else SINGLE_LABEL
+    )
+    known = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
+    if found not in known:
+        raise UserError(
+            f"{checkpoint.source}: problem_type is {found!r}, expected one of {', '.join(known)}"
+        )
+    return str(found)
+
+
+class PooledText(TextInputs, FineTunedTask):
+    """BERT for sequence classification, in transformers' wide sense of the word.
+
+    A subclass has `pairs` and `logits_of`, dropout and the dense layer.
+
+    Attributes:
+        problem_type: as transformers tells the kinds apart.
+    """
+
+    architecture = "BertForSequenceClassification"
+    packs = True
+    problem_type: ClassVar[str]
+
+    def call(self, features: Batch, training: bool = False) -> Any:
+        """Float32 logits `[batch, outputs]`, or `[batch, per_row, outputs]` when packed."""
+        pooled = self.encoder(features, training=training)["pooled_output"]
+        return self.logits_of(pooled, features, training)
+
+    def _set_up(self, x: Any, y: Any) -> None:
+        if isinstance(x, Examples):
+            self.pairs = x.pairs is not None
+            return
+        inputs = x
+        if isinstance(x, tf.data.Dataset):
+            inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+        if isinstance(inputs, tuple) or not has_features(inputs):
+            self.pairs = has_pairs(inputs)
+
+    def config_fields(self) -> dict[str, Any]:
+        return {**super().config_fields(), "problem_type": self.problem_type}
+
+    @classmethod
+    def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
+        named = checkpoint.settings.get("architectures") or [cls.architecture]
+        if cls.architecture not in named or not checkpoint.has_head("classifier"):
+            return False
+        return problem_type_of(checkpoint) == cls.problem_type
