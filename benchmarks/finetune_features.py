@@ -49,7 +49,7 @@ class Setup:
 
     @functools.cached_property
     def options(self) -> dict[str, Any]:
-        return self.kind.options_from(self.examples["train"], {})
+        return self.kind.options_from(self.examples["train"], self.recipe.options)
 
     @functools.cached_property
     def prepared(self) -> dict[str, Prepared]:

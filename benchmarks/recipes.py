@@ -31,6 +31,7 @@ class Recipe:
         init: a directory of weights, or `size:NAME` for random ones, which takes `vocabulary`,
             a directory of vocabularies.
         columns: further arguments of `DataSource`.
+        options: the task's flags.
     """
 
     task: str
@@ -44,6 +45,7 @@ class Recipe:
     init: str = "all-MiniLM-L6-v2"
     vocabulary: str | None = None
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def scale(self) -> float:
@@ -110,6 +112,8 @@ RECIPES = {
         ("f1", "precision", "recall", "accuracy"),
         epochs=20,
         learning_rate=5e-4,
+        # A few entities of the file begin with I-.
+        options={"tag_scheme": "IOB2"},
         **_CHINESE,
     ),
     "hotel_reviews": Recipe(
