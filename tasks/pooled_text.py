@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import tensorflow as tf
+from absl import logging
 
 from bert_keras import checkpoints
 from bert_keras.data.examples import Examples
@@ -83,3 +84,13 @@ class PooledText(TextInputs, FineTunedTask):
         if cls.architecture not in named or not checkpoint.has_head("classifier"):
             return False
         return problem_type_of(checkpoint) == cls.problem_type
+
+    @classmethod
+    def without_head(cls, checkpoint: checkpoints.Checkpoint) -> None:
+        if checkpoint.settings.get("problem_type") and checkpoint.has_head("classifier"):
+            logging.warning(
+                "%s has a head for %s: the new one, for %s, starts from random weights",
+                checkpoint.source,
+                checkpoint.settings["problem_type"],
+                cls.problem_type,
+            )

@@ -323,13 +323,18 @@ def test_the_head_has_dropout_in_a_loop_of_one_s_own():
     assert np.abs(runs[0] - runs[1]).max() > 1e-3
 
 
-def test_a_head_of_another_kind_is_refused(tmp_path):
+def test_a_head_of_another_kind_is_not_taken(tmp_path, caplog):
     classifier = small.classifier()
     classifier.save_pretrained(tmp_path)
     config = tmp_path / "config.json"
-    config.write_text(config.read_text().replace("single_label", "multi_label"))
-    with pytest.raises(UserError, match="problem_type is 'multi_label_classification'"):
-        TextClassifier.from_pretrained(tmp_path)
+    text = config.read_text()
+    config.write_text(text.replace("single_label", "multi_label"))
+    other = TextClassifier.from_pretrained(tmp_path, labels=small.LABELS)
+    assert np.abs(other.classifier.kernel - classifier.classifier.kernel).max() > 1e-3
+    assert "has a head for multi_label_classification: the new one" in caplog.text
+    config.write_text(text.replace("single_label_classification", "ranking"))
+    with pytest.raises(UserError, match="problem_type is 'ranking', expected one of"):
+        TextClassifier.from_pretrained(tmp_path, labels=small.LABELS)
 
 
 def test_arguments_that_cannot_work():
