@@ -22,10 +22,12 @@ def fill_mask(task: FillMask) -> Signatures:
         masks = tf.equal(features["token_ids"], task.tokenizer.mask_id)
         counts = tf.reduce_sum(tf.cast(masks, tf.int32), axis=1)
         # The logits are of all masks, row by row; a row more stands for texts without one.
-        logits = task(features, training=False)[:, :known]
-        logits = tf.concat([logits, tf.zeros([1, known])], axis=0)
+        logits = task(features, training=False)
+        logits = tf.concat([logits, tf.zeros([1, task.encoder.config.vocab_size])], axis=0)
         first = tf.where(counts > 0, tf.cumsum(counts, exclusive=True), tf.shape(logits)[0] - 1)
-        scores, ids = tf.math.top_k(tf.nn.softmax(tf.gather(logits, first)), wanted)
+        # A table may be padded with rows that are no token's.
+        every = tf.nn.softmax(tf.gather(logits, first))
+        scores, ids = tf.math.top_k(every[:, :known], wanted)
         there = (counts > 0)[:, None]
         return {
             "tokens": tf.where(there, tf.gather(vocabulary, ids), ""),

@@ -84,11 +84,7 @@ class FillMask(TextInputs, AnsweringTask):
     def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
         """Cross-entropy, summed over the masks, with the weight of each."""
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(labels, [-1]), outputs)
-        if weights is None:
-            weights = tf.ones_like(losses)
-        weights = tf.reshape(tf.cast(weights, losses.dtype), tf.shape(losses))
-        term = LossTerm(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
-        return StepResult({"loss": term}, outputs)
+        return StepResult({"loss": LossTerm.of(losses, weights)}, outputs)
 
     def preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """A batch of texts with masks as features, and their words as ids, in the graph."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import runpy
@@ -21,11 +22,12 @@ GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 TEXTS = runpy.run_path(str(GOLDEN / "masked_texts.py"))["TEXTS"]
 
 
-def model(**arguments) -> FillMask:
+@functools.cache
+def model(top_k: int = 5) -> FillMask:
     """Random weights, the same at every call."""
     keras.utils.set_random_seed(2)
     encoder = small.encoder(dropout=0.0, add_pooler=False)
-    return FillMask(encoder, small.tokenizer(), **{"max_length": 16, **arguments})
+    return FillMask(encoder, small.tokenizer(), top_k, max_length=16)
 
 
 def test_tokens_and_scores_equal_the_pipeline_of_transformers(tiny_mlm):
@@ -126,7 +128,7 @@ def test_what_has_no_answer_names_its_line():
 
 
 def test_a_few_masked_texts_teach_the_missing_words():
-    task = model()
+    task = model.__wrapped__()
     texts = ["the film was [MASK] and [MASK]", "[MASK] plot [MASK]"]
     words = [["good", "great"], ["bad", "not"]]
     task.compile(learning_rate=2e-2)
