@@ -25,10 +25,10 @@ SCORES = [5.0, 4.0, 2.5, 0.0]
 TOKENIZER = small.tokenizer()
 
 
-def _task(dropout: float = 0.0, **arguments) -> SentenceEmbedder:
+def _task(**arguments) -> SentenceEmbedder:
     keras.utils.set_random_seed(1)
     arguments = {"max_length": 16, "seed": 3, **arguments}
-    encoder = small.encoder(dropout, add_pooler=False)
+    encoder = small.encoder(0.0, add_pooler=False)
     return SentenceEmbedder(encoder, TOKENIZER, **arguments)
 
 
@@ -98,8 +98,9 @@ def test_the_losses_are_those_of_sentence_transformers():
         assert float(tf.reduce_mean(found)) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("columns", [(TEXTS, OTHERS), (TEXTS, OTHERS, NEGATIVES)])
-@pytest.mark.parametrize("scores", [SCORES, None])
+@pytest.mark.parametrize(
+    ("columns", "scores"), [((TEXTS, OTHERS), SCORES), ((TEXTS, OTHERS, NEGATIVES), None)]
+)
 def test_lists_datasets_and_examples_are_the_same_batches(columns, scores):
     task = _task(loss="multiple_negatives", max_score=5.0)
     names = ("anchor", "positive", "negative")[: len(columns)]
