@@ -87,7 +87,7 @@ def test_evaluate_and_predict_know_its_directory(run, data, tmp_path, capsys):
     expected = json.loads((run / "metrics.json").read_text())
     assert found["mean_absolute_error"] == pytest.approx(expected["mean_absolute_error"])
     texts = tmp_path / "texts.txt"
-    texts.write_text("the film was good\nthe film bad\n")
+    texts.write_text("the film was good\nthe film was bad\n")
     assert cli.main(["predict", f"--model={run / 'model'}", f"--input={texts}"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows[0]["expected"] > rows[1]["expected"] and rows[1]["rating"] == 1
