@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bert_keras.export.classification_signatures import classification
+from bert_keras.export.classification_signatures import (
+    classification,
+    multi_label,
+    regression,
+)
 from bert_keras.export.embedding_signatures import embedding
 from bert_keras.export.fill_mask_signatures import fill_mask
 from bert_keras.export.guards import Signatures
@@ -13,13 +17,17 @@ from bert_keras.export.multiple_choice_signatures import multiple_choice
 from bert_keras.tasks import (
     BertTask,
     FillMask,
+    MultiLabelClassifier,
     MultipleChoice,
     SentenceEmbedder,
     TextClassifier,
+    TextRegressor,
 )
 
 _BY_TASK: Mapping[type[BertTask], Callable[[Any], Signatures]] = {
     TextClassifier: classification,
+    MultiLabelClassifier: multi_label,
+    TextRegressor: regression,
     MultipleChoice: multiple_choice,
     SentenceEmbedder: embedding,
     FillMask: fill_mask,

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bert_keras.export import saved_model
 from bert_keras.export.capi import CppSession, StatusError
-from bert_keras.tasks import FillMask, MultipleChoice, SentenceEmbedder
+from bert_keras.tasks import (
+    FillMask,
+    MultiLabelClassifier,
+    MultipleChoice,
+    SentenceEmbedder,
+    TextRegressor,
+)
 from tests import small
 
 TEXTS = ["the film was great", "", "苹果 😀 é", "awful " * 40, "[SEP] it's not good!", "a\x00b"]
@@ -26,6 +33,51 @@ def serve(tmp_path_factory):
     yield start
     for session in sessions:
         session.close()
+
+
+def _examples(texts: list[str]) -> list[bytes]:
+    return [
+        tf.train.Example(
+            features=tf.train.Features(
+                feature={
+                    "text": tf.train.Feature(
+                        bytes_list=tf.train.BytesList(value=[text.encode("utf-8")])
+                    )
+                }
+            )
+        ).SerializeToString()
+        for text in texts
+    ]
+
+
+def test_scores_of_regression(serve):
+    model = TextRegressor(small.encoder(), small.tokenizer(), max_length=16)
+    session = serve(model)
+    expected = [answer.score for answer in model.predict(TEXTS)]
+    for name, key, output in (
+        ("serving_default", "text", "score"),
+        ("regress", "inputs", "outputs"),
+    ):
+        inputs = TEXTS if key == "text" else _examples(TEXTS)
+        scores = session.run(name, {key: inputs})[output]
+        assert scores.shape == (len(TEXTS),)
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_several_labels(serve):
+    labels = ["sad", "long", "good"]
+    model = MultiLabelClassifier(small.encoder(), small.tokenizer(), labels, max_length=16)
+    session = serve(model)
+    outputs = session.run("serving_default", {"text": TEXTS})
+    classified = session.run("classify", {"inputs": _examples(TEXTS)})
+    for row, answer in enumerate(model.predict(TEXTS)):
+        assert [name.decode() for name in outputs["classes"][row]] == labels
+        np.testing.assert_allclose(outputs["scores"][row], list(answer.scores.values()), atol=1e-5)
+        chosen = [
+            x for x, is_chosen in zip(labels, outputs["selected"][row], strict=True) if is_chosen
+        ]
+        assert sorted(chosen) == sorted(answer.labels)
+    np.testing.assert_array_equal(classified["scores"], outputs["scores"])
 
 
 def test_embeddings(serve):
