@@ -149,7 +149,9 @@ class FillMask(TextInputs, AnsweringTask):
     def answers(self, prepared: Prepared, outputs: Sequence[Likeliest]) -> list[FilledText]:
         texts, pieces = prepared.examples.texts, self.tokenizer.vocabulary
         return [
-            filled_text(text, [[pieces[i] for i in row] for row in found.ids], found.scores)
+            filled_text(
+                text, [[pieces[i] for i in row] for row in found.ids], found.scores.tolist()
+            )
             for text, found in zip(texts, outputs, strict=True)
         ]
 

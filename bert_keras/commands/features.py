@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from absl import flags
@@ -32,7 +32,7 @@ def write_npz(values: flags.FlagValues) -> None:
     """
     extractor = _load(values)
     found = list(_extract(extractor, values))
-    arrays = {"layers": np.array(extractor.hidden_layers, np.int32)}
+    arrays: dict[str, Any] = {"layers": np.array(extractor.hidden_layers, np.int32)}
     width = (len(extractor.hidden_layers), extractor.encoder.config.hidden_size)
     empty = np.zeros((0, *width), np.float32)
     if extractor.pooling == "none":
