@@ -33,6 +33,15 @@ class Regression:
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
+class AbsoluteError(keras.metrics.Mean):
+    """The mean absolute error of scores `[batch]`; Keras's own would weigh batches, not scores."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        labels = ops.reshape(ops.cast(y_true, y_pred.dtype), ops.shape(y_pred))
+        return super().update_state(ops.abs(y_pred - labels), sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
 class TextRegressor(PooledText):
     """BERT for regression: dropout and a dense layer with one output on the pooled output.
 
@@ -91,7 +100,7 @@ class TextRegressor(PooledText):
         return weighted_sum(tf.square(tf.stop_gradient(targets) - outputs), batch[2])
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
-        return [keras.metrics.MeanAbsoluteError(name="mean_absolute_error")]
+        return [AbsoluteError(name="mean_absolute_error")]
 
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Scores, float32 `[batch]`."""
