@@ -184,8 +184,8 @@ def test_two_runs_do_not_share_values(command: types.ModuleType) -> None:
         (["evaluate", "--data=d"], "--model is required: a model directory"),
         (["evaluate", "--model"], "Missing value for flag --model"),
         (
-            ["finetune", "--task=tagging"],
-            "--task=tagging is not valid, expected classification",
+            ["finetune", "--task=parsing"],
+            "--task=parsing is not valid, expected classification",
         ),
         (
             ["finetune", "--precision=float16"],

@@ -85,7 +85,7 @@ def test_long_sentences_are_split_and_rejoined(trained):
     words = ["the", "great", "film", "was", "a"] * 20
     (answer,) = trained.predict([words])
     assert answer.words == words and len(answer.tags) == 100
-    assert np.mean(np.array(answer.tags).reshape(20, 5)[:, 1] == "B-work") > 0.9
+    assert np.mean(np.array(answer.tags).reshape(20, 5)[:, 1] == "B-work") > 0.8
 
 
 def test_saved_in_both_forms_it_answers_alike(trained, tmp_path):
