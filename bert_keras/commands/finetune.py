@@ -190,6 +190,8 @@ def _make_task(
     except UserError as error:
         raise UserError(f"--init={values.init}: {error}") from None
     freeze(task.encoder, values.freeze)
+    if not task.trainable_weights:
+        raise UserError(f"--freeze={values.freeze}: leaves --task={values.task} nothing to train")
     return task
 
 

@@ -111,6 +111,7 @@ def test_what_does_not_go_together_is_one_line(trained, capsys):
         ("predict", [model, queries, "--top_k=2"], "takes no --top_k"),
         ("finetune", [*base, f"--train={trained}/pairs.tsv", "--loss=cosine"], "pairs with scores"),
         ("finetune", [*base, f"--train={trained}/dev.tsv", "--loss=triplet"], "learns from trip"),
+        ("finetune", [*base, f"--train={trained}/dev.tsv", "--freeze=encoder"], "nothing to train"),
         (
             "finetune",
             [*base, f"--train={trained}/dev.tsv", f"--dev={trained}/pairs.tsv"]
