@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bert_keras import checkpoints
 from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.source import DataSource
+from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
 from bert_keras.tokenization import BertTokenizer
 
@@ -66,6 +67,11 @@ class AnsweringTask(BertTask):
     head: ClassVar[str | None]
     needs_pooler: ClassVar[bool] = True
     default_length: ClassVar[int] = 128
+
+    def __init__(self, encoder: BertEncoder, *args: Any, **kwargs: Any) -> None:
+        if self.needs_pooler and encoder.pooler is None:
+            raise ValueError(f"{type(self).__name__} needs an encoder with a pooler")
+        super().__init__(encoder, *args, **kwargs)
 
     # Data.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from bert_keras.config import BertConfig
@@ -32,6 +33,10 @@ class DenseHead(Linear):
     ) -> None:
         super().__init__(width, initializer_range=config.initializer_range, name=name, **kwargs)
         self.rate = rate
+
+    def head_weights(self) -> dict[str, keras.Variable]:
+        """Its weights by the paths of `checkpoints.names`, such as `classifier/kernel`."""
+        return {f"{self.name}/{path}": weight for path, weight in self.named_weights().items()}
 
     def call(self, states: Any, training: bool = False, dropout_seed: Any = None) -> Any:
         """Logits `[…, width]` of states `[…, hidden]`.

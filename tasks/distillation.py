@@ -90,7 +90,4 @@ def soft_divergence(targets: tf.Tensor, logits: tf.Tensor, temperature: float) -
 
 def weighted_sum(losses: tf.Tensor, weights: Any) -> tf.Tensor:
     """The sum of losses of any shape times their weights; None for weights of 1."""
-    if weights is None:
-        return tf.reduce_sum(losses)
-    weights = tf.reshape(tf.cast(weights, losses.dtype), tf.shape(losses))
-    return tf.reduce_sum(losses * weights)
+    return LossTerm.of(losses, weights).total

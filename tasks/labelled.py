@@ -139,8 +139,7 @@ class LabelledTask(FineTunedTask):
         return {"labels": None if self._labels is None else list(self._labels)}
 
     def head_weights(self) -> dict[str, keras.Variable]:
-        weights = self.classifier.named_weights()
-        return {f"classifier/{name}": weight for name, weight in weights.items()}
+        return self.classifier.head_weights()
 
     def config_fields(self) -> dict[str, Any]:
         return checkpoints.label_fields([str(label) for label in self.labels])

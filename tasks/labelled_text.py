@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.labelled import Label, LabelledTask
-from bert_keras.tasks.pooled_text import PooledText, check_pooler
+from bert_keras.tasks.pooled_text import PooledText
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import StepResult
 
@@ -44,7 +45,6 @@ class LabelledText(PooledText, LabelledTask):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        check_pooler(encoder, type(self))
         kwargs.setdefault("name", self.default_name)
         self._class_weights = dict(class_weights or {})
         super().__init__(encoder, tokenizer, labels, max_length, seed, **kwargs)
@@ -69,11 +69,11 @@ class LabelledText(PooledText, LabelledTask):
         named = {str(label): weight for label, weight in self._class_weights.items()}
         return tf.constant([named.get(str(label), 1.0) for label in self.labels], tf.float32)
 
+    @abc.abstractmethod
     def loss_terms(
         self, outputs: Any, labels: Any, weights: Any, class_weights: tf.Tensor | None = None
     ) -> StepResult:
         """As `BertTask.loss_terms`; `class_weights` as `label_weights` gives them."""
-        raise NotImplementedError
 
     def compute_step(
         self, features: Batch, labels: Any, weights: Any, training: bool
@@ -88,14 +88,14 @@ class LabelledText(PooledText, LabelledTask):
             self.set_labels(x.label_set() if isinstance(x, Examples) else self.labels_in(x, y))
 
     @classmethod
+    @abc.abstractmethod
     def labels_in(cls, x: Any, y: Any) -> list[Label]:
         """The labels of what `fit` is given, in order."""
-        raise NotImplementedError
 
     @classmethod
+    @abc.abstractmethod
     def balanced_weights(cls, train: Examples, labels: Sequence[str]) -> list[float]:
         """Class weights that make up for how seldom labels occur in the training data."""
-        raise NotImplementedError
 
     @classmethod
     def options_from(cls, train: Examples, given: Mapping[str, Any]) -> dict[str, Any]:

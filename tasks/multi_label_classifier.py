@@ -116,11 +116,8 @@ class MultiLabelClassifier(LabelledText):
         there = _examples(train).multi_hot(labels).sum(axis=0).tolist()
         return [max(1.0, len(train) - count) / count if count else 1.0 for count in there]
 
-    def prepare(self, examples: Examples) -> Prepared:
-        labels = None
-        if examples.labels is not None:
-            labels = _examples(examples).multi_hot([str(label) for label in self.labels])
-        return Prepared(examples, self.encode(examples.texts, examples.pairs), labels)
+    def gold_of(self, examples: Examples) -> np.ndarray:
+        return _examples(examples).multi_hot([str(label) for label in self.labels])
 
     def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[MultiLabelClassification]:
         """Logits `[N, labels]` as labels with their probabilities."""

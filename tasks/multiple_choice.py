@@ -77,8 +77,6 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", "multiple_choice")
-        if encoder.pooler is None:
-            raise ValueError("MultipleChoice needs an encoder with a pooler")
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         config = encoder.config
         self.classifier = DenseHead(config, 1, classifier_dropout(config), dtype=self.dtype_policy)
@@ -194,5 +192,4 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
         return {}
 
     def head_weights(self) -> dict[str, keras.Variable]:
-        weights = self.classifier.named_weights()
-        return {f"classifier/{name}": weight for name, weight in weights.items()}
+        return self.classifier.head_weights()

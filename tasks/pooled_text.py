@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from bert_keras import checkpoints
 from bert_keras.data.examples import Examples
 from bert_keras.errors import UserError
-from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch
-from bert_keras.tasks.fine_tuned import FineTunedTask
+from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
 from bert_keras.tasks.inputs import has_features, has_pairs
 from bert_keras.tasks.text_inputs import TextInputs
 
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
-
-
-def check_pooler(encoder: BertEncoder, kind: type) -> None:
-    """A ValueError where an encoder has no pooled output for a task of a class."""
-    if encoder.pooler is None:
-        raise ValueError(f"{kind.__name__} needs an encoder with a pooler")
 
 
 def problem_type_of(checkpoint: checkpoints.Checkpoint) -> str:
@@ -74,6 +69,14 @@ class PooledText(TextInputs, FineTunedTask):
             inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
         if isinstance(inputs, tuple) or not has_features(inputs):
             self.pairs = has_pairs(inputs)
+
+    def prepare(self, examples: Examples) -> Prepared:
+        labels = None if examples.labels is None else self.gold_of(examples)
+        return Prepared(examples, self.encode(examples.texts, examples.pairs), labels)
+
+    @abc.abstractmethod
+    def gold_of(self, examples: Examples) -> np.ndarray:
+        """The labels of labelled examples, `[N, …]`, as `loss_terms` takes them."""
 
     def config_fields(self) -> dict[str, Any]:
         return {**super().config_fields(), "problem_type": self.problem_type}

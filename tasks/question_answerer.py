@@ -197,4 +197,4 @@ class QuestionAnswerer(FineTunedTask):
         return {name: getattr(self, name) for name in (*names, "n_best", "max_answer_length")}
 
     def head_weights(self) -> dict[str, keras.Variable]:
-        return {f"qa_outputs/{k}": weight for k, weight in self.qa_outputs.named_weights().items()}
+        return self.qa_outputs.head_weights()

@@ -100,12 +100,8 @@ class TextClassifier(LabelledText):
         counts = np.bincount(train.label_ids(labels), minlength=len(labels))
         return [len(train) / (len(labels) * count) if count else 1.0 for count in counts.tolist()]
 
-    def prepare(self, examples: Examples) -> Prepared:
-        labels = None
-        if examples.labels is not None:
-            known = [str(label) for label in self.labels]
-            labels = np.asarray(examples.label_ids(known), np.int32)
-        return Prepared(examples, self.encode(examples.texts, examples.pairs), labels)
+    def gold_of(self, examples: Examples) -> np.ndarray:
+        return np.asarray(examples.label_ids([str(label) for label in self.labels]), np.int32)
 
     def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[Classification]:
         """Logits `[N, classes]` as labels with their probabilities."""

@@ -20,7 +20,7 @@ from bert_keras.tasks.base import Batch
 from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
 from bert_keras.tasks.distillation import weighted_sum
 from bert_keras.tasks.fine_tuned import Prepared
-from bert_keras.tasks.pooled_text import REGRESSION, PooledText, check_pooler
+from bert_keras.tasks.pooled_text import REGRESSION, PooledText
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
 
@@ -74,7 +74,6 @@ class TextRegressor(PooledText):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        check_pooler(encoder, type(self))
         kwargs.setdefault("name", "text_regressor")
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         config = encoder.config
@@ -113,9 +112,8 @@ class TextRegressor(PooledText):
     def options_from(cls, train: Examples, given: Mapping[str, Any]) -> dict[str, Any]:
         return {**given, "pairs": train.pairs is not None}
 
-    def prepare(self, examples: Examples) -> Prepared:
-        labels = None if examples.labels is None else np.asarray(examples.labels, np.float32)
-        return Prepared(examples, self.encode(examples.texts, examples.pairs), labels)
+    def gold_of(self, examples: Examples) -> np.ndarray:
+        return np.asarray(examples.labels, np.float32)
 
     def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[Regression]:
         return [Regression(score) for score in outputs.tolist()]
@@ -138,8 +136,7 @@ class TextRegressor(PooledText):
         return {"pairs": self.pairs}
 
     def head_weights(self) -> dict[str, keras.Variable]:
-        weights = self.classifier.named_weights()
-        return {f"classifier/{name}": weight for name, weight in weights.items()}
+        return self.classifier.head_weights()
 
     def config_fields(self) -> dict[str, Any]:
         # One label is how transformers knows that there is one output.
