@@ -24,6 +24,7 @@ from bert_keras.data.pretraining_examples import (
     ExampleSource,
     StoreExamples,
 )
+from bert_keras.data.python_calls import ends_at_exit
 from bert_keras.data.store import CorpusStore
 from bert_keras.data.tfrecord import TFRecordExamples
 from bert_keras.errors import UserError
@@ -153,6 +154,7 @@ def evaluation_dataset(
 ) -> tf.data.Dataset:
     """Held-out batches, each element one of the row ranges."""
 
+    @ends_at_exit
     def elements() -> Iterator[Any]:
         for batch in evaluation_batches(source, size, examples):
             for begin, end in rows:

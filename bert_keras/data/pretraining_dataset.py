@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from bert_keras.data import example_stream
 from bert_keras.data.pretraining_examples import START, Batch, ExampleSource, Position
+from bert_keras.data.python_calls import ends_at_exit
 from bert_keras.errors import UserError
 
 _WEIGHTS = ("mask_weights", "next_sentence_weights")
@@ -50,8 +51,9 @@ def dataset(
     _check(source, batch_size, position, shards, reader_threads)
     begin, end = shards[0]
 
+    @ends_at_exit
     def generate() -> Iterator[Batch]:
-        yield from example_stream.batches(source, batch_size, position, shards, reader_threads)
+        return example_stream.batches(source, batch_size, position, shards, reader_threads)
 
     stream = tf.data.Dataset.from_generator(
         generate, output_signature=signature(source, end - begin)

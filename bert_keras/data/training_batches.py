@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bert_keras.data.batches import Ints, epoch_order, token_budget_batches
 from bert_keras.data.packed_batches import best_row_length, packed_batch
+from bert_keras.data.python_calls import ends_at_exit, over_before_exit
 from bert_keras.data.training_examples import FEATURES, LabelledExamples, TrainingExamples
 
 # Batches of the first epoch that the length of packed rows is chosen by.
@@ -90,6 +91,7 @@ class TrainingBatches:
         plan, spec = self.plan(epoch), self._spec()
         leaves = tf.nest.flatten(spec)
 
+        @over_before_exit
         def values(step: np.int64) -> list[npt.NDArray[Any]]:
             return tf.nest.flatten(self.batch(plan[step]))
 
@@ -113,6 +115,7 @@ class TrainingBatches:
         """The batches of one epoch, and of the next one each time that it is iterated."""
         epochs, spec = itertools.count(), self._spec()
 
+        @ends_at_exit
         def batches() -> Iterator[tuple[Any, ...]]:
             for indices in self.plan(next(epochs)):
                 yield self.batch(indices)
