@@ -14,20 +14,26 @@ from bert_keras.export.embedding_signatures import embedding
 from bert_keras.export.fill_mask_signatures import fill_mask
 from bert_keras.export.guards import Signatures
 from bert_keras.export.multiple_choice_signatures import multiple_choice
+from bert_keras.export.question_answering_signatures import question_answering
+from bert_keras.export.tagging_signatures import tagging
 from bert_keras.tasks import (
     BertTask,
     FillMask,
     MultiLabelClassifier,
     MultipleChoice,
+    QuestionAnswerer,
     SentenceEmbedder,
     TextClassifier,
     TextRegressor,
+    TokenTagger,
 )
 
 _BY_TASK: Mapping[type[BertTask], Callable[[Any], Signatures]] = {
     TextClassifier: classification,
     MultiLabelClassifier: multi_label,
     TextRegressor: regression,
+    TokenTagger: tagging,
+    QuestionAnswerer: question_answering,
     MultipleChoice: multiple_choice,
     SentenceEmbedder: embedding,
     FillMask: fill_mask,

@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 # Words tokenized at a time.
 _CHUNK = 65536
 # The share of a window that the next one shows again, so that no word lacks its neighbours.
-_OVERLAP = 4
+OVERLAP = 4
 
 
 class WordTokenizer(Protocol):
@@ -107,7 +107,7 @@ def _windows(ends: Ints, first: int, stop: int, room: int) -> list[tuple[int, in
         if end == stop:
             return [*windows, (first, stop, stop)]
         # The next window begins where the overlap is small enough and one more word fits in.
-        shared = max(ends[end] - room // _OVERLAP, ends[end + 1] - room, ends[first] + 1)
+        shared = max(ends[end] - room // OVERLAP, ends[end + 1] - room, ends[first] + 1)
         following = int(np.searchsorted(ends, shared, side="left"))
         middle = (ends[following] + ends[end]) / 2
         centres = (ends[following:end] + ends[following + 1 : end + 1]) / 2
