@@ -11,8 +11,10 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
+    get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
     model_service_pb2_grpc,
@@ -155,6 +157,22 @@ class Client:
             )
             for entry in response.model_version_status
         ]
+
+    def signatures(
+        self, model_name: str, version: int | None = None, timeout: float = 30.0
+    ) -> dict[str, meta_graph_pb2.SignatureDef]:
+        """The GetModelMetadata call: the model's signatures by name.
+
+        Raises:
+            StatusError: the call failed.
+        """
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=_spec(model_name, "", version), metadata_field=["signature_def"]
+        )
+        response = self._call(self._prediction.GetModelMetadata, request, timeout)
+        found = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata["signature_def"].Unpack(found)
+        return dict(found.signature_def)
 
     def close(self) -> None:
         """Closes the connection."""

@@ -62,11 +62,15 @@ def read_flagged(
     kind: type[AnsweringTask] | AnsweringTask, values: flags.FlagValues, spec: str, labelled: bool
 ) -> Any:
     """Examples of a task from a data source, with the column flags of the verb."""
-    source = DataSource(
+    return kind.read(data_source(values, spec), labelled)
+
+
+def data_source(values: flags.FlagValues, spec: str) -> DataSource:
+    """A data source with the column flags of the verb."""
+    return DataSource(
         spec,
         text_column=values.text_column,
         pair_column=values.pair_column,
         label_column=values.label_column,
         tfds_dir=values.tfds_dir,
     )
-    return kind.read(source, labelled)

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from absl import flags
 
-from bert_keras.commands.loading import load_task, read_flagged
+from bert_keras.commands.loading import data_source, load_task, read_flagged
 from bert_keras.data.source import TaskExamples
 from bert_keras.errors import UserError
 
@@ -79,31 +79,30 @@ def _from_model(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
 
 
 def _from_server(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
-    from bert_keras.data.examples import read_examples
+    from bert_keras.commands.served import served
     from bert_keras.export.client import Client
     from bert_keras.export.status import StatusError
 
-    columns = values.text_column, values.pair_column, None
-    examples = read_examples(values.input, *columns, values.tfds_dir, labelled=False)
-    client = Client(values.server)
+    client, name = Client(values.server), values.model_name
+    try:
+        signature = client.signatures(name).get("serving_default")
+    except StatusError as error:
+        raise UserError(f"--server={values.server}: {error}") from None
+    outputs = set(signature.outputs) if signature else set()
+    task = served(outputs)
+    if task is None:
+        raise UserError(
+            f"--server={values.server}: model {name!r} has the outputs {sorted(outputs)}, "
+            "expected those of a task of ours"
+        )
+    examples = task.read(data_source(values, values.input))
 
     def answer(part: Any) -> list[Answer]:
-        inputs = {"text": part.texts}
-        if part.pairs is not None:
-            inputs["text_pair"] = part.pairs
         try:
-            outputs = client.predict(values.model_name, inputs)
+            outputs = client.predict(name, task.inputs(part))
         except StatusError as error:
             raise UserError(f"--server={values.server}: {error}") from None
-        answers = []
-        for classes, scores in zip(outputs["classes"], outputs["scores"], strict=True):
-            named = {
-                name.decode("utf-8"): float(score)
-                for name, score in zip(classes, scores, strict=True)
-            }
-            label = max(named, key=lambda name: named[name])
-            answers.append({"label": label, "score": named[label], "scores": named})
-        return answers
+        return list(task.rows(part, outputs))
 
     return examples, answer
 

@@ -216,7 +216,7 @@ def test_a_server_that_is_not_there_is_one_line(trained, capsys, monkeypatch):
     def unavailable(*_):
         raise StatusError(14, "failed to connect")
 
-    monkeypatch.setattr(Client, "predict", unavailable)
+    monkeypatch.setattr(Client, "signatures", unavailable)
     arguments = ["--server=localhost:1", f"--input={trained}/dev.tsv"]
     assert cli.main(["predict", *arguments]) == 2
     assert "--server=localhost:1: " in capsys.readouterr().err
