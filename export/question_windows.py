@@ -92,8 +92,14 @@ def windows_of(task: QuestionAnswerer, question: tf.Tensor, context: tf.Tensor) 
 def _place(task: QuestionAnswerer, context: tf.Tensor) -> PlacedTokens:
     ids, starts, ends = task.tokenizer.offsets(context)
     _, byte_starts, byte_ends = task.tokenizer.offsets(context, unit="byte")
-    values = (part.values for part in (ids, starts, ends, byte_starts, byte_ends))
-    return PlacedTokens(*values, tf.cast(ids.row_splits, tf.int32))
+    return PlacedTokens(
+        ids.values,
+        starts.values,
+        ends.values,
+        byte_starts.values,
+        byte_ends.values,
+        tf.cast(ids.row_splits, tf.int32),
+    )
 
 
 def _best_windows(
