@@ -1,4 +1,4 @@
-"""Words and windows of whole words inside the graph, as `bert_keras.data.word_windows` makes them."""
+"""Words, and windows of whole words, inside the graph; see `bert_keras.data.word_windows`."""
 
 from __future__ import annotations
 
