@@ -9,6 +9,7 @@ _WHERE = {
     "save": "bert_keras.export.saved_model",
     "CppSession": "bert_keras.export.capi",
     "Client": "bert_keras.export.client",
+    "ServedModel": "bert_keras.export.served_model",
     "ModelServer": "bert_keras.export.server",
 }
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from bert_keras.export.cutting import fingerprints
 from bert_keras.export.guards import Outputs
 from bert_keras.export.question_windows import PlacedTokens, Windows
 from bert_keras.export.sliding import as_matrix
@@ -59,10 +60,17 @@ def _tokens(windows: Windows, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class _Answers(NamedTuple):
-    """Candidates of all questions, the likeliest of each first: question, text, place, logit."""
+    """Candidates of all questions, the likeliest of each first.
+
+    `owner` is whose each is, `keys` are equal for equal texts of one question, `begins` and
+    `sizes` say where the text is in bytes, `starts` and `ends` in characters. "No answer" is of
+    size 0.
+    """
 
     owner: tf.Tensor
-    texts: tf.Tensor
+    keys: tf.Tensor
+    begins: tf.Tensor
+    sizes: tf.Tensor
     starts: tf.Tensor
     ends: tf.Tensor
     logits: tf.Tensor
@@ -89,13 +97,8 @@ def ranked_answers(
     """
     with_null = null_threshold is not None
     kept = _different(_candidates(spans, tokens, context, with_null), n_best)
-    questions = tf.range(tf.size(context))
-    splits = tf.searchsorted(kept.owner, tf.range(tf.size(context) + 1))
     width = n_best + with_null
-    texts, starts, ends, logits = (
-        _of_width(values, splits, padding, width)
-        for values, padding in zip(kept[1:], ("", 0, 0, _NEVER), strict=True)
-    )
+    texts, starts, ends, logits = _matrices(kept, context, width)
     is_answer = tf.strings.length(texts) > 0
     # Where nothing can be an answer, there is none for certain.
     nothing = ~tf.reduce_any(is_answer, axis=1)
@@ -109,7 +112,7 @@ def ranked_answers(
         # which is behind it.
         none = tf.argmax(~is_answer, axis=1, output_type=tf.int32)
         best = tf.where(null_scores > null_threshold, none, best)
-    at = tf.stack([questions, best], axis=1)
+    at = tf.stack([tf.range(tf.size(context)), best], axis=1)
     return {
         "answer": tf.gather_nd(texts, at),
         "start": tf.gather_nd(starts, at),
@@ -117,6 +120,8 @@ def ranked_answers(
         "score": tf.gather_nd(scores, at),
         "null_score": tf.cast(null_scores, tf.float32),
         "answers": texts,
+        "answer_starts": starts,
+        "answer_ends": ends,
         "answer_scores": scores,
     }
 
@@ -124,23 +129,22 @@ def ranked_answers(
 def _candidates(
     spans: Spans, tokens: PlacedTokens, context: tf.Tensor, with_null: bool
 ) -> _Answers:
-    """The spans with their texts, and "no answer" if it is one, sorted."""
-    begins, ends = (
-        tf.gather(tokens.byte_starts, spans.first),
-        tf.gather(tokens.byte_ends, spans.last),
-    )
+    """The spans, and "no answer" if it is one, sorted."""
+    begins = tf.gather(tokens.byte_starts, spans.first)
+    ends = tf.gather(tokens.byte_ends, spans.last)
     found = _Answers(
         spans.owner,
-        tf.strings.substr(tf.gather(context, spans.owner), begins, ends - begins),
+        fingerprints(context, spans.owner, begins, ends),
+        begins,
+        ends - begins,
         tf.gather(tokens.starts, spans.first),
         tf.gather(tokens.ends, spans.last),
         spans.logits,
     )
     if with_null:
-        zeros = tf.zeros_like(context, tf.int32)
-        nulls = _Answers(
-            tf.range(tf.size(context)), tf.zeros_like(context), zeros, zeros, spans.nulls
-        )
+        every, zeros = tf.range(tf.size(context)), tf.zeros_like(context, tf.int32)
+        keys = fingerprints(context, every, zeros, zeros)
+        nulls = _Answers(every, keys, zeros, zeros, zeros, zeros, spans.nulls)
         found = _Answers(*(tf.concat(parts, axis=0) for parts in zip(found, nulls, strict=True)))
     # Stable twice: by question, then by logit, then as they came.
     found = found.gather(tf.argsort(-found.logits, stable=True))
@@ -149,16 +153,20 @@ def _candidates(
 
 def _different(candidates: _Answers, n_best: int) -> _Answers:
     """The first `n_best` different texts of each question; "no answer" stays in any case."""
-    names = tf.strings.join([tf.strings.as_string(candidates.owner), candidates.texts], " ")
-    distinct, number = tf.unique(names)
-    every = tf.range(tf.size(names))
+    distinct, number = tf.unique(candidates.keys)
+    every = tf.range(tf.size(number))
     kept = candidates.gather(tf.math.unsorted_segment_min(every, number, tf.size(distinct)))
     rank = tf.range(tf.size(distinct)) - tf.searchsorted(kept.owner, kept.owner)
-    chosen = (rank < n_best) | (tf.strings.length(kept.texts) == 0)
+    chosen = (rank < n_best) | tf.equal(kept.sizes, 0)
     return kept.gather(tf.where(chosen)[:, 0])
 
 
-def _of_width(values: tf.Tensor, splits: tf.Tensor, padding: object, width: int) -> tf.Tensor:
-    """As a matrix of so many columns, which no row has more of."""
-    matrix, _ = as_matrix(values, splits, padding, least=width)
-    return tf.ensure_shape(matrix, [None, width])
+def _matrices(kept: _Answers, context: tf.Tensor, width: int) -> list[tf.Tensor]:
+    """Texts, starts, ends and logits `[questions, width]`; no question has more answers."""
+    splits = tf.searchsorted(kept.owner, tf.range(tf.size(context) + 1))
+    texts = tf.strings.substr(tf.gather(context, kept.owner), kept.begins, kept.sizes)
+    columns = ((texts, ""), (kept.starts, 0), (kept.ends, 0), (kept.logits, _NEVER))
+    return [
+        tf.ensure_shape(as_matrix(values, splits, padding, least=width)[0], [None, width])
+        for values, padding in columns
+    ]

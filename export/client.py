@@ -6,7 +6,7 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -27,6 +27,9 @@ from bert_keras.export import tensors
 from bert_keras.export.status import Code, StatusError
 from bert_keras.export.versions import State, VersionStatus
 
+if TYPE_CHECKING:
+    from bert_keras.export.served_model import ServedModel
+
 MAX_MESSAGE_BYTES = 2**31 - 1
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
@@ -46,6 +49,7 @@ class Client:
     ```python
     with Client("localhost:8500") as client:
         client.predict("sentiment", {"text": ["good film"]})["label"]
+        client.model("sentiment").classify(["good film"])[0].label
     ```
 
     A call that finds the server unavailable is repeated until it is answered or `timeout`
@@ -54,9 +58,17 @@ class Client:
 
     Args:
         address: host:port.
+        credentials: of an encrypted connection, such as `grpc.ssl_channel_credentials(…)`; None
+            does not encrypt.
+        metadata: pairs of header and value that go with every call, a token for one.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(
+        self,
+        address: str,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+    ) -> None:
         options = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -65,7 +77,11 @@ class Client:
         ]
         if ":" not in address:
             raise UserError(f"server address {address!r}: expected host:port")
-        self._channel = grpc.insecure_channel(address, options=options)
+        if credentials is None:
+            self._channel = grpc.insecure_channel(address, options=options)
+        else:
+            self._channel = grpc.secure_channel(address, credentials, options=options)
+        self._metadata = tuple(metadata)
         self._prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._model = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
@@ -174,6 +190,15 @@ class Client:
         response.metadata["signature_def"].Unpack(found)
         return dict(found.signature_def)
 
+    def model(self, name: str = "default", **options: Any) -> ServedModel:
+        """One of the server's models, to ask in the words of its task.
+
+        `options` are those of `ServedModel`.
+        """
+        from bert_keras.export.served_model import ServedModel
+
+        return ServedModel(self, name, **options)
+
     def close(self) -> None:
         """Closes the connection."""
         self._channel.close()
@@ -184,13 +209,13 @@ class Client:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    @staticmethod
-    def _call(method: Callable[..., Any], request: Any, timeout: float) -> Any:
+    def _call(self, method: Callable[..., Any], request: Any, timeout: float) -> Any:
         deadline = time.monotonic() + timeout
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return method(request, timeout=max(deadline - time.monotonic(), 0.0))
+                left = max(deadline - time.monotonic(), 0.0)
+                return method(request, timeout=left, metadata=self._metadata)
             except grpc.RpcError as error:
                 code = Code(error.code().value[0])
                 # Jitter keeps clients that lost the same server from returning all at once.

@@ -20,15 +20,14 @@ def fill_mask(task: FillMask) -> Signatures:
         (text,) = same_batch(text)
         features = task.tokenizer.with_masks(text, task.max_length)
         masks = tf.equal(features["token_ids"], task.tokenizer.mask_id)
-        counts = tf.reduce_sum(tf.cast(masks, tf.int32), axis=1)
-        # The logits are of all masks, row by row; a row more stands for texts without one.
-        logits = task(features, training=False)
-        logits = tf.concat([logits, tf.zeros([1, task.encoder.config.vocab_size])], axis=0)
-        first = tf.where(counts > 0, tf.cumsum(counts, exclusive=True), tf.shape(logits)[0] - 1)
+        there = tf.reduce_any(masks, axis=1, keepdims=True)
+        # One state of each text: those of all masks would take a vocabulary of logits each.
+        states = task.encoder(features, training=False)["sequence_output"]
+        first = tf.gather(states, tf.argmax(masks, axis=1), batch_dims=1)
+        logits = task.masked_lm(first, task.encoder.embeddings.word_embeddings, training=False)
         # A table may be padded with rows that are no token's.
-        every = tf.nn.softmax(tf.gather(logits, first))
+        every = tf.nn.softmax(logits)
         scores, ids = tf.math.top_k(every[:, :known], wanted)
-        there = (counts > 0)[:, None]
         return {
             "tokens": tf.where(there, tf.gather(vocabulary, ids), ""),
             "scores": tf.where(there, scores, 0.0),

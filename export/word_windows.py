@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.data.word_windows import OVERLAP
+from bert_keras.export.cutting import cut
 from bert_keras.export.sliding import Features, rows_of_spans, splits_of
 from bert_keras.tokenization import BertTokenizer
 
@@ -42,7 +43,7 @@ def words_of(tokenizer: BertTokenizer, text: tf.Tensor) -> Words:
     owner = tf.searchsorted(token_splits, first, side="right") - 1
     begin, end = tf.gather(byte_starts.values, first), tf.gather(byte_ends.values, last)
     return Words(
-        tf.strings.substr(tf.gather(text, owner), begin, end - begin),
+        cut(text, owner, begin, end),
         tf.gather(starts.values, first),
         tf.gather(ends.values, last),
         splits,

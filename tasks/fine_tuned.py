@@ -114,7 +114,8 @@ class FineTunedTask(AnsweringTask):
             return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle)
         self.check(x)
         examples = self.training_examples(self.prepare(x))
-        return TrainingBatches(examples, self.seed, batch_size or 32).every_epoch()
+        batches = TrainingBatches(examples, self.seed, batch_size or 32, shuffle=shuffle)
+        return batches.every_epoch()
 
     # Scores.
 

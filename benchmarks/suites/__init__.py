@@ -10,6 +10,7 @@ from benchmarks.suites import (
     padding,
     prepare,
     pretraining,
+    served_lengths,
     tokenization,
 )
 
@@ -21,6 +22,7 @@ SUITES = {
         inference.SUITE,
         *pretraining.SUITES,
         padding.SUITE,
+        served_lengths.SUITE,
         tokenization.SUITE,
         prepare.SUITE,
         growth.SUITE,

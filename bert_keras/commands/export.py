@@ -12,7 +12,7 @@ from bert_keras.tasks.text_inputs import TextInputs
 
 def run(values: flags.FlagValues) -> int:
     """Leaves a SavedModel in BASE/NAME/VERSION and says how to serve it."""
-    task = load_task("model", values.model)
+    task = load_task("model", values.model, dtype=values.precision)
     if values.pairs is not None:
         if not isinstance(task, TextInputs):
             raise UserError("--pairs: is for models of texts or of pairs of texts")

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from bert_keras.tasks import AnsweringTask, FineTunedTask
 
 
-def load_task(flag: str, directory: str, **options: Any) -> AnsweringTask:
+def load_task(flag: str, directory: str, dtype: str | None = None, **options: Any) -> AnsweringTask:
     """The task model in a directory that `finetune` or transformers wrote.
 
+    `dtype` is the Keras dtype policy of its layers, float32 by default.
     `options` are of the task's constructor, under the names of their flags; None is not given.
 
     Raises:
@@ -32,7 +33,7 @@ def load_task(flag: str, directory: str, **options: Any) -> AnsweringTask:
             given = {name: value for name, value in options.items() if value is not None}
             for name in given.keys() - kind.option_names():
                 raise UserError(f"holds a {kind.task_name} model, which takes no --{name}")
-            return kind.from_pretrained(directory, **given)
+            return kind.from_pretrained(directory, dtype=dtype, **given)
     except UserError as error:
         raise UserError(f"--{flag}={directory}: {error}") from None
     architecture = ", ".join(checkpoint.settings.get("architectures") or ["none"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
@@ -102,7 +103,7 @@ def _from_server(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
             outputs = client.predict(name, task.inputs(part))
         except StatusError as error:
             raise UserError(f"--server={values.server}: {error}") from None
-        return list(task.rows(part, outputs))
+        return [dataclasses.asdict(found) for found in task.answers(part, outputs)]
 
     return examples, answer
 

@@ -35,6 +35,7 @@ class TrainingBatches:
         batch_tokens: most tokens of a padded batch, padding included; 0 counts examples.
         batching: "padded", rows of one example each, grouped by length; or "packed", several
             to a row, in random order.
+        shuffle: False takes the examples in their own order; for a number of examples only.
     """
 
     examples: TrainingExamples
@@ -42,6 +43,7 @@ class TrainingBatches:
     batch_size: int | None = 32
     batch_tokens: int = 0
     batching: str = "padded"
+    shuffle: bool = True
 
     def __post_init__(self) -> None:
         if self.batching not in ("padded", "packed"):
@@ -50,6 +52,8 @@ class TrainingBatches:
             raise ValueError("batch_tokens is for padded batches; packed ones count examples")
         if self.batch_size is None and not self.batch_tokens:
             raise ValueError("batches without batch_tokens need a batch_size")
+        if self.batch_tokens and not self.shuffle:
+            raise ValueError("batch_tokens is for shuffled batches")
         if self.batching == "packed" and not isinstance(self.examples, LabelledExamples):
             raise ValueError(f"{type(self.examples).__name__} cannot be packed")
 
@@ -67,7 +71,9 @@ class TrainingBatches:
                 lengths, self.batch_tokens, self.seed, epoch, self.batch_size
             )
         size, group = self.batch_size, 50 if self.batching == "padded" else 0
-        order = epoch_order(len(lengths), lengths, size, self.seed, epoch, group)
+        order = np.arange(len(lengths))
+        if self.shuffle:
+            order = epoch_order(len(lengths), lengths, size, self.seed, epoch, group)
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     @functools.cached_property

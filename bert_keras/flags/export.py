@@ -17,6 +17,13 @@ def define() -> flags.FlagValues:
         "whether an input is a pair of texts; by default as the model directory says, else not",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "bfloat16"],
+        "of the weights and the products; bfloat16 halves the servable's size",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "output",
         None,

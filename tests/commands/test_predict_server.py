@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -18,26 +19,23 @@ from tests.tasks import kinds
 
 TEXT = ("in.txt", "the film was great\nbad plot !\ngood\n")
 MASKS = ("in.txt", "the [MASK] was great\n[MASK] plot\n")
-# By task: the inputs, and what a servable does not say.
 INPUTS = {
-    "classification": (*TEXT, ()),
-    "regression": ("in.tsv", "sentence1\tsentence2\na film\ta plot\nbad\tgood !\n", ()),
-    "tagging": (*TEXT, ()),
+    "classification": TEXT,
+    "regression": ("in.tsv", "sentence1\tsentence2\na film\ta plot\nbad\tgood !\n"),
+    "tagging": TEXT,
     "question_answering": (
         "in.jsonl",
         '{"id": "1", "question": "it was ?", "context": "the film was great and it is a plot"}\n'
         '{"id": "2", "question": "who ?", "context": "actors"}\n',
-        ("start", "end"),
     ),
     "multiple_choice": (
         "in.jsonl",
         '{"context": "the film", "choices": ["was good", "is bad !", "it not"]}\n'
         '{"context": "actors and", "choices": ["a plot", "great"]}\n',
-        (),
     ),
-    "embedding": (*TEXT, ()),
-    "fill_mask": (*MASKS, ()),
-    "several labels": (*TEXT, ()),
+    "embedding": TEXT,
+    "fill_mask": MASKS,
+    "several labels": TEXT,
 }
 
 
@@ -53,7 +51,7 @@ def serve(monkeypatch):
         for name in concrete.structured_outputs:
             signature.outputs[name].name = name
 
-        def answer(_: Client, name: str, inputs: dict) -> dict[str, np.ndarray]:
+        def answer(_: Client, name: str, inputs: dict, **options) -> dict[str, np.ndarray]:
             assert name == "model"
             assert set(inputs) == set(names)
             outputs = predict(*(tf.constant(inputs[key], tf.string) for key in names))
@@ -78,12 +76,6 @@ def _task(kind: str, folder) -> BertTask:
     return kinds.task(kind)
 
 
-def _without(value, names):
-    """A row without what a servable does not say of the candidates."""
-    answers = [{k: v for k, v in one.items() if k not in names} for one in value["answers"]]
-    return {**value, "answers": answers}
-
-
 def _same(got, want) -> None:
     """Equal, numbers nearly."""
     if isinstance(want, dict):
@@ -99,7 +91,7 @@ def _same(got, want) -> None:
 
 @pytest.mark.parametrize("kind", INPUTS)
 def test_the_rows_are_those_of_the_model(kind, serve, tmp_path):
-    name, text, unsaid = INPUTS[kind]
+    name, text = INPUTS[kind]
     (tmp_path / name).write_text(text)
     task = _task(kind, tmp_path / "model")
     task.save_pretrained(tmp_path / "model")
@@ -111,10 +103,45 @@ def test_the_rows_are_those_of_the_model(kind, serve, tmp_path):
         assert cli.main(["predict", *flags, *common]) == 0
         rows.append([json.loads(line) for line in output.read_text().splitlines()])
     got, want = rows
-    if unsaid:
-        want = [_without(row, unsaid) for row in want]
     assert len(got) == len(text.splitlines()) - name.endswith(".tsv")
     _same(got, want)
+
+
+# By task: the method of a served model, and its arguments.
+QUESTIONS = {
+    "classification": ("classify", ["the film was great", "bad plot !", "good"]),
+    "several labels": ("classify", ["the film was great", "bad plot !", "good"]),
+    "regression": ("score", ["a film", "bad", "it"], ["a plot", "good !", "is"]),
+    "tagging": ("tag", ["the film was great", "", "actors"]),
+    "question_answering": ("answer", ["it ?", "who ?", ""], ["it is a plot", "actors", "the film"]),
+    "multiple_choice": ("choose", ["a", "film"], [["was good", "bad"], ["a", "plot", "it is"]]),
+    "fill_mask": ("fill_mask", ["the [MASK] was great", "[MASK] plot", "a [MASK]"]),
+}
+
+
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_a_served_model_answers_as_the_model(kind, serve, tmp_path):
+    method, *columns = QUESTIONS[kind]
+    task = _task(kind, tmp_path)
+    serve(task)
+    got = getattr(Client("host:1").model("model", batch_size=2), method)(*columns)
+    want = task.predict(columns[0] if len(columns) == 1 else tuple(columns))
+    assert [type(answer) for answer in got] == [type(answer) for answer in want]
+    _same([dataclasses.asdict(x) for x in got], [dataclasses.asdict(x) for x in want])
+
+
+def test_lists_of_a_served_model_are_checked():
+    model = Client("host:1").model()
+    for ask in (lambda: model.classify("text"), lambda: model.answer(["one"], ["two", "three"])):
+        with pytest.raises(ValueError, match="expected lists of one length"):
+            ask()
+
+
+def test_embeddings_of_a_served_model(serve):
+    task = kinds.task("embedding")
+    serve(task)
+    vectors = Client("host:1").model("model", batch_size=2).embed(["a film", "", "bad plot"])
+    np.testing.assert_allclose(vectors, task.embed(["a film", "", "bad plot"]), atol=1e-5)
 
 
 def test_words_and_pairs_are_refused_in_one_line(serve, tmp_path, capsys):

@@ -46,6 +46,16 @@ def test_a_batch_is_of_exactly_the_examples_asked_for(kind) -> None:
     assert sizes == [16] * 12 + [11]
 
 
+@pytest.mark.parametrize("kind", [{}, {"batching": "packed"}])
+def test_without_shuffling_the_order_is_the_examples_own(kind) -> None:
+    seen = [_seen(batch) for batch in _batches(shuffle=False, **kind).every_epoch()]
+    if kind:
+        seen = [sorted(batch) for batch in seen]
+    assert sum(seen, []) == LABELS.tolist()
+    with pytest.raises(ValueError, match="for shuffled batches"):
+        _batches(shuffle=False, batch_tokens=100)
+
+
 def test_a_budget_of_tokens_is_kept() -> None:
     shapes = [batch[0]["token_ids"].shape for batch in _batches(**KINDS[1]).dataset(epoch=0)]
     assert all(rows * length <= 100 for rows, length in shapes)

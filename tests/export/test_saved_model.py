@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_keras import cli
 from bert_keras.errors import UserError
 from bert_keras.export import saved_model
 from bert_keras.export.capi import CppSession, StatusError
@@ -54,6 +55,23 @@ def test_predict_signature_equals_python(classifier, session):
     outputs = session.run("serving_default", {"text": TEXTS})
     assert sorted(outputs) == ["classes", "label", "scores"]
     _check(outputs, classifier.predict(TEXTS))
+
+
+def test_bfloat16_is_half_the_size_and_nearly_the_same(classifier, servable, tmp_path):
+    classifier.save_pretrained(tmp_path / "model")
+    flags = [f"--model={tmp_path / 'model'}", f"--output={tmp_path / 'small' / '1'}"]
+    assert cli.main(["export", *flags, "--precision=bfloat16"]) == 0
+    weights, half = (
+        folder / "variables" / "variables.data-00000-of-00001"
+        for folder in (servable, tmp_path / "small" / "1")
+    )
+    assert 0.4 * weights.stat().st_size < half.stat().st_size < 0.6 * weights.stat().st_size
+    with CppSession(tmp_path / "small" / "1") as session:
+        scores = session.run("serving_default", {"text": TEXTS})["scores"]
+    assert scores.dtype == np.float32
+    expected = [list(answer.scores.values()) for answer in classifier.predict(TEXTS)]
+    np.testing.assert_allclose(scores, expected, atol=0.02)
+    assert np.abs(scores - expected).max() > 1e-6
 
 
 def _examples(**columns) -> list[bytes]:

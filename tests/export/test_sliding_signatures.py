@@ -82,13 +82,19 @@ def test_answers(serve, options, monkeypatch):
     assert outputs["answers"].shape == (len(contexts), model.n_best + model.impossible)
     for row, answer in enumerate(expected):
         assert outputs["answer"][row].decode() == answer.answer, row
-        assert (outputs["start"][row], outputs["end"][row]) == (answer.start, answer.end)
+        once = contexts[row].count(answer.answer) == 1
+        place = outputs["start"][row], outputs["end"][row]
+        # Where a text is there several times, rounding decides between its places.
+        assert not once or place == (answer.start, answer.end)
         assert contexts[row][outputs["start"][row] : outputs["end"][row]] == answer.answer
         np.testing.assert_allclose(outputs["score"][row], answer.score, atol=1e-5)
         np.testing.assert_allclose(outputs["null_score"][row], answer.null_score, atol=1e-5)
         count = len(answer.answers)
         assert _decoded(outputs["answers"][row][:count]) == [x.text for x in answer.answers]
         assert set(outputs["answers"][row][count:]) <= {b""}
+        places = zip(outputs["answer_starts"][row], outputs["answer_ends"][row], strict=True)
+        cut = [contexts[row][start:end] for start, end in places]
+        assert cut == _decoded(outputs["answers"][row])
         scores = [x.score for x in answer.answers]
         np.testing.assert_allclose(outputs["answer_scores"][row][:count], scores, atol=1e-5)
         assert not outputs["answer_scores"][row][count:].any()
