@@ -27,14 +27,14 @@ def _matches(options: Options) -> tuple[Match, ...]:
             _WORK,
             warm_ups=1,
             threads=1,
-            preparations=(Preparation("corpus_text:write", options={"megabytes": 4.0}),),
+            preparations=(Preparation("corpus_text:write", options={"megabytes": 20.0}),),
         ),
     )
 
 
 SUITE = Suite(
     name="prepare",
-    title="4 MB of English books made ready for pretraining, on one core",
+    title="20 MB of English books made ready for pretraining, on one core",
     matches=_matches,
     needs_assets=True,
 )

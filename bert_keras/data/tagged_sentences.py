@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from bert_keras.data import tables
 from bert_keras.data.examples import read_examples
 from bert_keras.data.source import DataSource
-from bert_keras.data.table_source import as_text, column_values
+from bert_keras.data.table_source import as_text, column_values, read_table
 from bert_keras.data.text_files import read_lines
 from bert_keras.errors import UserError
 
@@ -18,7 +18,7 @@ Words: TypeAlias = list[str]
 
 _DOCUMENT = "-DOCSTART-"
 _WORD_KEYS = ("words", "tokens")
-_TAG_KEYS = ("tags", "ner_tags", "pos_tags")
+_TAG_KEYS = ("tags", "ner_tags", "ner", "pos_tags")
 # A character and its place in its word, as the files of Weibo NER have them; a broken emoji is two.
 _PLACED = re.compile(r"(\ufffd{2}|.)([0-9]+)")
 _A_TAG = re.compile(r"O|[BIES]-.+")
@@ -100,7 +100,8 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
 
     Any file is taken as columns, a word a line and a blank line between sentences, but for
     `.jsonl`, an object a line with lists of strings under `words` (or `tokens`) and `tags` (or
-    `ner_tags`, `pos_tags`). Sentences to tag may also be plain texts: a line each in `.txt` or
+    `ner_tags`, `ner`, `pos_tags`); columns of such lists of a `tfds:` split have the same names.
+    Sentences to tag may also be plain texts: a line each in `.txt` or
     `-`, or under `text` in `.tsv`, `.csv`, `.jsonl` and `tfds:`; what looks like columns with
     tags is read as such there too. `.gz` of any file is decompressed.
 
@@ -108,14 +109,19 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
         UserError: one line with file, line, the value received and what was expected.
     """
     name = source.spec.removesuffix(".gz").lower()
-    if name.startswith("tfds:") or name.endswith(".csv"):
+    if name.startswith("tfds:"):
+        table = read_table(source.spec, source.tfds_dir)
+        if labelled or _first(_WORD_KEYS, table.columns):
+            return _of_table(table, source, labelled)
+        return _texts_of_table(source)
+    if name.endswith(".csv"):
         if labelled:
             raise UserError(f"{source.spec}: is no data with tags, expected columns or .jsonl")
         return _texts_of_table(source)
     lines = read_lines(source.spec)
     title = "standard input" if source.spec == "-" else source.spec
     if name.endswith(".jsonl") or (name == "-" and tables.is_json_object(lines[0])):
-        return _read_json(title, lines, source, labelled)
+        return _of_table(tables.read_jsonl(title, lines), source, labelled)
     plain = not labelled and name.endswith((".txt", ".tsv", "-")) and not _are_columns(lines)
     if plain and name.endswith(".tsv"):
         return _texts_of_table(source)
@@ -129,13 +135,11 @@ def _texts_of_table(source: DataSource) -> TaggedSentences:
     return TaggedSentences(None, None, found.texts, found.source, found.lines)
 
 
-# JSON lines.
+# Lists of words and tags.
 
 
-def _read_json(
-    title: str, lines: Sequence[str], source: DataSource, labelled: bool
-) -> TaggedSentences:
-    table = tables.read_jsonl(title, lines)
+def _of_table(table: tables.Table, source: DataSource, labelled: bool) -> TaggedSentences:
+    title = table.source
     word_key = source.text_column or _first(_WORD_KEYS, table.columns)
     if word_key is None and not labelled and "text" in table.columns:
         texts = column_values(table, "text", as_text)

@@ -17,6 +17,9 @@ _SPEC = re.compile(r"tfds:(?P<name>\w+(?:/[\w.+-]+)?(?::\d+\.[\d*]+\.[\d*]+)?):(
 def read_tfds(spec: str, tfds_dir: str | pathlib.Path | None = None) -> Table:
     """Every example of a split; class labels become their names.
 
+    Besides single values, columns are lists of these, as of words, and lists of records, as of
+    SQuAD's answers, which become one object of lists. Other features are left out.
+
     A data set that is not under `tfds_dir` yet is downloaded and prepared, as `tfds.load` does.
     A class label of -1, which TFDS puts where a test set hides it, is an empty label.
 
@@ -40,11 +43,8 @@ def read_tfds(spec: str, tfds_dir: str | pathlib.Path | None = None) -> Table:
             f"{spec}: the split {match['split']!r} cannot be read ({_line(error)}), "
             f"expected one of {listed(sorted(builder.info.splits))}"
         ) from None
-    decoders = {
-        name: _decoder(tfds, feature)
-        for name, feature in builder.info.features.items()
-        if not feature.shape
-    }
+    every = {name: _decoder(tfds, feature) for name, feature in builder.info.features.items()}
+    decoders = {name: decode for name, decode in every.items() if decode is not None}
     rows = [
         [decode(example[name]) for name, decode in decoders.items()]
         for example in tfds.as_numpy(dataset)
@@ -72,7 +72,25 @@ def _builder(tfds: Any, spec: str, name: str, tfds_dir: str | pathlib.Path | Non
     return builder
 
 
-def _decoder(tfds: Any, feature: Any) -> Callable[[Any], Any]:
+def _decoder(tfds: Any, feature: Any) -> Callable[[Any], Any] | None:
+    """What makes a feature's value JSON; None for what is no text, number, or list of these."""
+    if isinstance(feature, tfds.features.Sequence):
+        return _list_decoder(tfds, feature.feature)
+    return None if feature.shape else _value_decoder(tfds, feature)
+
+
+def _list_decoder(tfds: Any, inner: Any) -> Callable[[Any], Any] | None:
+    if isinstance(inner, tfds.features.FeaturesDict):
+        fields = {name: _list_decoder(tfds, feature) for name, feature in inner.items()}
+        known = {name: decode for name, decode in fields.items() if decode is not None}
+        return lambda values: {name: decode(values[name]) for name, decode in known.items()}
+    if inner.shape is None or len(inner.shape):
+        return None
+    decode = _value_decoder(tfds, inner)
+    return lambda values: [decode(value) for value in values]
+
+
+def _value_decoder(tfds: Any, feature: Any) -> Callable[[Any], Any]:
     if isinstance(feature, tfds.features.ClassLabel) and feature.names:
         return lambda value: feature.int2str(int(value)) if value >= 0 else ""
     return _plain

@@ -11,6 +11,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from bert_keras.data.examples import read_examples
+from bert_keras.data.questions import read_questions
+from bert_keras.data.source import DataSource
+from bert_keras.data.tagged_sentences import read_tagged
 from bert_keras.errors import UserError
 
 
@@ -63,11 +66,51 @@ class LocalReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 )
 
 
+class LocalLists(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Questions as in TFDS's squad, words and tags as in its conll2003."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self) -> Any:
+        text, number = tfds.features.Text(), tfds.features.Scalar(np.int32)
+        tags = tfds.features.ClassLabel(names=["O", "B-name"])
+        answer = {"text": text, "answer_start": number}
+        features = {
+            "id": text,
+            "question": text,
+            "context": text,
+            "answers": tfds.features.Sequence(answer),
+            "tokens": tfds.features.Sequence(text),
+            "ner": tfds.features.Sequence(tags),
+            "vectors": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+        }
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager: Any) -> Any:
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, answers in (("one", [("Ada", 0), ("Ädä", 10)]), ("two", [])):
+            yield (
+                name,
+                {
+                    "id": name,
+                    "question": "Who?",
+                    "context": "Ada, nay, Ädä slept.",
+                    "answers": [{"text": x, "answer_start": start} for x, start in answers],
+                    "tokens": ["Ada", "slept"] if answers else [],
+                    "ner": ["B-name", "O"] if answers else [],
+                    "vectors": [0.0, 1.0],
+                },
+            )
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("tfds")
     for config in ("single", "pair"):
         LocalReviews(config=config, data_dir=path).download_and_prepare()
+    LocalLists(data_dir=path).download_and_prepare()
     return path
 
 
@@ -124,5 +167,25 @@ def test_bad_names(folder: pathlib.Path, spec: str, message: str) -> None:
 
 
 def test_named_column_that_is_not_there(folder: pathlib.Path) -> None:
-    with pytest.raises(UserError, match="--text_column=ranks is not among the columns .*idx"):
+    with pytest.raises(UserError, match="--text_column=rank is not among the columns .*idx"):
+        read_examples("tfds:local_reviews/pair:train", "rank", tfds_dir=folder)
+    with pytest.raises(UserError, match=r"train:1: column 'ranks' holds \[1, 2\]"):
         read_examples("tfds:local_reviews/pair:train", "ranks", tfds_dir=folder)
+
+
+def test_questions_with_their_answers(folder: pathlib.Path) -> None:
+    examples = read_questions(DataSource("tfds:local_lists:train", tfds_dir=folder))
+    found = dict(zip(examples.ids, examples.answers or (), strict=True))
+    assert found == {"one": [("Ada", 0), ("Ädä", 10)], "two": []}
+    assert set(examples.contexts) == {"Ada, nay, Ädä slept."}
+
+
+def test_words_with_their_tags(folder: pathlib.Path) -> None:
+    source = DataSource("tfds:local_lists:train", tfds_dir=folder)
+    examples = read_tagged(source)
+    rows = [examples.row(index) for index in range(len(examples))]
+    expected = [{"words": ["Ada", "slept"], "tags": ["B-name", "O"]}, {"words": [], "tags": []}]
+    assert sorted(rows, key=lambda row: -len(row["words"])) == expected
+    assert sorted(read_tagged(source, labelled=False).words or ()) == [[], ["Ada", "slept"]]
+    plain = DataSource("tfds:local_reviews/single:test", tfds_dir=folder)
+    assert sorted(read_tagged(plain, labelled=False).texts or ()) == ["Füm 0", "Füm 1"]

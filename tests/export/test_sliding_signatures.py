@@ -27,6 +27,9 @@ SPECIAL = [
 ]
 
 
+_OTHERS = ((False, 24), (True, 8))
+
+
 def _texts(count: int, longest: int, seed: int) -> list[str]:
     draw = random.Random(seed)
     return [" ".join(draw.choices(WORDS, k=draw.randint(1, longest))) for _ in range(count)]
@@ -62,8 +65,10 @@ def _decoded(values: np.ndarray) -> list[str]:
         {},
         {"impossible": True, "null_score_threshold": 0.02},
         {"doc_stride": 1, "max_length": 20, "impossible": True},
-        {"doc_stride": 500, "max_query_length": 2, "n_best": 3},
-        {"n_best": 40, "max_answer_length": 2},
+        pytest.param(
+            {"doc_stride": 500, "max_query_length": 2, "n_best": 3}, marks=pytest.mark.slow
+        ),
+        pytest.param({"n_best": 40, "max_answer_length": 2}, marks=pytest.mark.slow),
     ],
     ids=lambda options: ",".join(options) or "plain",
 )
@@ -113,8 +118,10 @@ def test_questions_and_contexts_that_do_not_belong_together(serve):
     assert outputs["answer"].shape == (0,) and outputs["answers"].shape == (0, 20)
 
 
-@pytest.mark.parametrize("crf", [False, True], ids=["softmax", "crf"])
-@pytest.mark.parametrize("max_length", [8, 24])
+@pytest.mark.parametrize(
+    ("crf", "max_length"),
+    [(False, 8), (True, 24), *(pytest.param(*x, marks=pytest.mark.slow) for x in _OTHERS)],
+)
 def test_tags(serve, crf, max_length, monkeypatch):
     monkeypatch.setattr(sliding, "_TOKENS_AT_ONCE", 256)
     labels = ["O", "B-film", "I-film", "B-plot", "I-plot"]
