@@ -20,6 +20,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from bert_keras.errors import UserError
 from bert_keras.export.capi import CppSession
+from bert_keras.export.reload import ConfigFile, Reloader, unavailable
 from bert_keras.export.server_config import read_model_config_file
 from bert_keras.export.server_services import ModelService, PredictionService
 from bert_keras.export.server_warmup import run_warmup
@@ -48,6 +49,7 @@ class ModelServer:
         host: the address to listen on.
         retry: how often to try a version that fails to load.
         threads: calls that run at once; more wait.
+        allow_labels: a reloaded config may label versions that are not available.
     """
 
     def __init__(
@@ -58,15 +60,19 @@ class ModelServer:
         host: str = "0.0.0.0",
         retry: RetryPolicy | None = None,
         threads: int = 16,
+        allow_labels: bool = False,
     ) -> None:
         if isinstance(models, Mapping):
             models = [ModelConfig(name, pathlib.Path(path)) for name, path in models.items()]
         self._host = host
         self._port = port
         self._poll_seconds = poll_seconds
-        self._models = {
-            config.name: ModelVersions(config, _load, retry or RetryPolicy()) for config in models
-        }
+
+        def versions(config: ModelConfig) -> ModelVersions:
+            return ModelVersions(config, _load, retry or RetryPolicy())
+
+        self._models = {config.name: versions(config) for config in models}
+        self.reloader = Reloader(self._models, versions, allow_labels)
         self._threads = threads
         self._grpc: grpc.Server | None = None
         self._poller = threading.Thread(target=self._poll, name="versions", daemon=True)
@@ -126,7 +132,7 @@ class ModelServer:
             self._grpc.stop(grace).wait()
         if self._poller.is_alive():
             self._poller.join()
-        for model in self._models.values():
+        for model in list(self._models.values()):
             model.close()
 
     def _check_port(self) -> None:
@@ -154,7 +160,7 @@ class ModelServer:
             PredictionService(self._models), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self._models), server
+            ModelService(self._models, self.reloader), server
         )
         try:
             port = server.add_insecure_port(f"{self._host}:{self._port}")
@@ -166,13 +172,13 @@ class ModelServer:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            for model in self._models.values():
+            for model in list(self._models.values()):
                 try:
                     model.poll()
                 except Exception:
                     logging.exception("Polling model %s failed", model.config.name)
             self._polled_once = True
-            settled = all(model.settled() for model in self._models.values())
+            settled = all(model.settled() for model in list(self._models.values()))
             if self._poll_seconds <= 0 and settled:
                 return
             self._stopping.wait(self._poll_seconds or 1.0)
@@ -186,23 +192,10 @@ class ModelServer:
                 return
             failed = [model for model in waiting if model.gave_up()]
             if failed or time.monotonic() > deadline:
-                raise UserError(_unavailable(failed or waiting))
+                raise UserError(unavailable(failed or waiting))
             if self._interrupted:
                 raise Stopped
             time.sleep(_TICK_SECONDS)
-
-
-def _unavailable(models: list[ModelVersions]) -> str:
-    message = f"{len(models)} servable(s) did not become available: "
-    for model in models:
-        name = model.config.name
-        statuses = model.statuses()
-        if not statuses:
-            message += f"{{name: {name}}} has no version under {model.config.base_path} "
-        for status in statuses:
-            error = " ".join(f"{status.code.name}: {status.message}".split())
-            message += f"{{name: {name} version: {status.version}}} due to error: {error} "
-    return message.rstrip()
 
 
 def _load(name: str, version: int, folder: pathlib.Path) -> CppSession:
@@ -222,6 +215,7 @@ def serve_forever(
     model_name: str = "default",
     model_base_path: str | None = None,
     model_config_file: str | None = None,
+    model_config_file_poll_wait_seconds: float = 0.0,
     port: int = 8500,
     file_system_poll_wait_seconds: float = 1.0,
     max_num_load_retries: int = 5,
@@ -251,7 +245,9 @@ def serve_forever(
         port,
         file_system_poll_wait_seconds,
         retry=RetryPolicy(max_num_load_retries, load_retry_interval_micros / 1e6),
+        allow_labels=allow_version_labels_for_unavailable_models,
     )
+    config_file = ConfigFile(server.reloader, model_config_file)
 
     def stop(number: int, _: object) -> None:
         # A second signal ends the process at once.
@@ -262,11 +258,13 @@ def serve_forever(
     try:
         actual = server.start()
         print(f"Running gRPC ModelServer at 0.0.0.0:{actual} ...", flush=True)
+        config_file.watch(model_config_file_poll_wait_seconds)
         server.wait()
         logging.info("Stopping: no new calls, %.0f s for those under way", grace_seconds)
     except Stopped:
         pass
     finally:
+        config_file.stop()
         server.stop(grace_seconds)
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -31,6 +31,26 @@ def classify(
         StatusError: INVALID_ARGUMENT, or whatever the graph itself fails with.
     """
     signature = _inference_signature(session, request.model_spec)
+    feed_name, fetches = classification_tensors(signature)
+    examples = serialized_examples(request.input)
+    arrays = session.run_tensors({feed_name: examples}, [*fetches.values()])
+    outputs = dict(zip(fetches, arrays, strict=True))
+    response = classification_pb2.ClassificationResponse(
+        model_spec=resolved_spec(request.model_spec, version),
+    )
+    fill_classifications(response.result, outputs, len(examples))
+    return response
+
+
+def classification_tensors(
+    signature: meta_graph_pb2.SignatureDef,
+) -> tuple[str, dict[str, str]]:
+    """The tensor to feed, and those to fetch, by output name, of a classify signature.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for a signature that cannot classify.
+    """
+    _require_one_input(signature)
     count = len(signature.outputs)
     if count not in (1, 2):
         message = f"Expected one or two output Tensors, found {count}"
@@ -43,19 +63,17 @@ def classify(
             'Expected classification signature outputs to contain at least one of "classes" or'
             f' "scores". Signature was: {signature}',
         )
-    examples = _examples(request.input)
-    fetches = [signature.outputs[name].name for name in names]
-    outputs = dict(zip(names, session.run_tensors({feed_name: examples}, fetches), strict=True))
-    response = classification_pb2.ClassificationResponse(
-        model_spec=resolved_spec(request.model_spec, version),
-    )
-    _fill_classifications(response.result, outputs, len(examples))
-    return response
+    return feed_name, {name: signature.outputs[name].name for name in names}
 
 
-def _fill_classifications(
+def fill_classifications(
     result: classification_pb2.ClassificationResult, outputs: dict[str, np.ndarray], count: int
 ) -> None:
+    """Puts `classes`, `scores` or both, `[count, C]`, into a result.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for outputs of another shape or type.
+    """
     for name, output in outputs.items():
         _check_class_output(name, output, count)
     classes, scores = outputs.get("classes"), outputs.get("scores")
@@ -103,21 +121,43 @@ def regress(
         StatusError: INVALID_ARGUMENT, or whatever the graph itself fails with.
     """
     signature = _inference_signature(session, request.model_spec)
+    feed_name, fetches = regression_tensors(signature)
+    examples = serialized_examples(request.input)
+    (output,) = session.run_tensors({feed_name: examples}, [*fetches.values()])
+    response = regression_pb2.RegressionResponse(
+        model_spec=resolved_spec(request.model_spec, version),
+    )
+    fill_regressions(response.result, output, len(examples))
+    return response
+
+
+def regression_tensors(signature: meta_graph_pb2.SignatureDef) -> tuple[str, dict[str, str]]:
+    """The tensor to feed, and the one to fetch by its name `outputs`, of a regress signature.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for a signature that is no regression.
+    """
+    _require_one_input(signature)
     if len(signature.outputs) != 1:
         raise StatusError(Code.INVALID_ARGUMENT, "Expected one output Tensor.")
     feed_name = _examples_input(signature, "regression")
     if "outputs" not in signature.outputs:
         message = f"No regression outputs found in SignatureDef: {signature}"
         raise StatusError(Code.INVALID_ARGUMENT, message)
-    examples = _examples(request.input)
-    (output,) = session.run_tensors({feed_name: examples}, [signature.outputs["outputs"].name])
-    _check_regression_output(output, len(examples))
-    response = regression_pb2.RegressionResponse(
-        model_spec=resolved_spec(request.model_spec, version),
-    )
+    return feed_name, {"outputs": signature.outputs["outputs"].name}
+
+
+def fill_regressions(
+    result: regression_pb2.RegressionResult, output: np.ndarray, count: int
+) -> None:
+    """Puts `outputs`, `[count]` or `[count, 1]`, into a result.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for an output of another shape or type.
+    """
+    _check_regression_output(output, count)
     for value in output.reshape(-1).tolist():
-        response.result.regressions.add(value=value)
-    return response
+        result.regressions.add(value=value)
 
 
 def _check_regression_output(output: np.ndarray, count: int) -> None:
@@ -144,9 +184,12 @@ def _inference_signature(
     if signature is None:
         message = f"No signature was found with the name: {name}"
         raise StatusError(Code.INVALID_ARGUMENT, message)
+    return signature
+
+
+def _require_one_input(signature: meta_graph_pb2.SignatureDef) -> None:
     if len(signature.inputs) != 1:
         raise StatusError(Code.INVALID_ARGUMENT, "Expected one input Tensor.")
-    return signature
 
 
 def _examples_input(signature: meta_graph_pb2.SignatureDef, kind: str) -> str:
@@ -156,8 +199,12 @@ def _examples_input(signature: meta_graph_pb2.SignatureDef, kind: str) -> str:
     return signature.inputs["inputs"].name
 
 
-def _examples(value: input_pb2.Input) -> np.ndarray:
-    """[examples], each a serialized tf.Example, the context's features in every one."""
+def serialized_examples(value: input_pb2.Input) -> np.ndarray:
+    """[examples], each a serialized tf.Example, the context's features in every one.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT where there are none.
+    """
     context = b""
     if value.WhichOneof("kind") == "example_list_with_context":
         # Concatenated messages parse as one merged message.

@@ -21,7 +21,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from bert_keras.export import server_examples, server_requests
+from bert_keras.export import multi_inference, server_examples, server_requests
+from bert_keras.export.reload import Reloader
 from bert_keras.export.status import Code, StatusError, truncate
 from bert_keras.export.versions import ModelVersions, Servable, not_found
 
@@ -30,7 +31,7 @@ _Response = TypeVar("_Response")
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Inference on models by name; MultiInference answers UNIMPLEMENTED."""
+    """Inference on models by name."""
 
     def __init__(self, models: Mapping[str, ModelVersions]) -> None:
         self._models = models
@@ -64,8 +65,13 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def MultiInference(
         self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
     ) -> inference_pb2.MultiInferenceResponse:
-        """Not built: several heads on one input have one `predict` signature here."""
-        _abort(context, StatusError(Code.UNIMPLEMENTED, "MultiInference is not implemented."))
+        """See multi_inference.multi_inference."""
+
+        def work() -> inference_pb2.MultiInferenceResponse:
+            with find(self._models, multi_inference.spec_of(request)) as servable:
+                return multi_inference.multi_inference(servable.session, servable.version, request)
+
+        return _answer(context, work)
 
     def GetModelMetadata(
         self,
@@ -85,10 +91,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """The state of versions; HandleReloadConfigRequest answers UNIMPLEMENTED."""
+    """The state of versions, and other models for a server that runs."""
 
-    def __init__(self, models: Mapping[str, ModelVersions]) -> None:
+    def __init__(self, models: Mapping[str, ModelVersions], reloader: Reloader) -> None:
         self._models = models
+        self._reloader = reloader
 
     def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
@@ -104,9 +111,13 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def HandleReloadConfigRequest(
         self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
     ) -> model_management_pb2.ReloadConfigResponse:
-        """Not built: restart the server to serve other models."""
-        message = "HandleReloadConfigRequest is not implemented."
-        _abort(context, StatusError(Code.UNIMPLEMENTED, message))
+        """See reload.Reloader.apply; the wait for new models ends with the call."""
+
+        def work() -> model_management_pb2.ReloadConfigResponse:
+            self._reloader.apply(request.config, context.is_active)
+            return model_management_pb2.ReloadConfigResponse(status={})
+
+        return _answer(context, work)
 
 
 def find(

@@ -8,7 +8,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from bert_keras.export import server_examples, server_requests
+from bert_keras.export import multi_inference, server_examples, server_requests
 from bert_keras.export.capi import CppSession
 from bert_keras.export.status import Code, StatusError
 
@@ -61,5 +61,7 @@ def _answer(session: CppSession, log: prediction_log_pb2.PredictionLog) -> None:
         server_examples.classify(session, None, log.classify_log.request)
     elif kind == "regress_log":
         server_examples.regress(session, None, log.regress_log.request)
+    elif kind == "multi_inference_log":
+        multi_inference.multi_inference(session, None, log.multi_inference_log.request)
     elif kind is not None:
         raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")

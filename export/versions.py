@@ -49,7 +49,7 @@ class VersionStatus:
 class VersionPolicy:
     """Which versions on disk to serve: the newest `latest`, or `specific` ones, or all.
 
-    `latest` of None and no `specific` ones means all.
+    `latest` of None and no `specific` ones means all; 0 means none.
     """
 
     latest: int | None = 1
@@ -60,7 +60,10 @@ class VersionPolicy:
         newest_first = sorted(found, reverse=True)
         if self.specific:
             return [version for version in newest_first if version in self.specific]
-        return newest_first if self.latest is None else newest_first[: max(self.latest, 1)]
+        return newest_first if self.latest is None else newest_first[: self.latest]
+
+
+_NO_VERSION = VersionPolicy(latest=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +132,8 @@ class _Failure:
 class ModelVersions:
     """The versions of one model.
 
-    `poll` belongs to one thread; the other methods may be called from any.
+    All methods may be called from any thread. `config` may be replaced by another of the same
+    name: the next poll goes by it, and versions that are loaded and still wanted stay.
     """
 
     def __init__(self, config: ModelConfig, load: Loader, retry: RetryPolicy) -> None:
@@ -137,6 +141,8 @@ class ModelVersions:
         self._load = load
         self._retry = retry
         self._lock = threading.Lock()
+        # One poll at a time, which may take as long as a load.
+        self._polling = threading.Lock()
         self._serving: dict[int, Servable] = {}
         self._statuses: dict[int, VersionStatus] = {}
         self._failures: dict[int, _Failure] = {}
@@ -181,9 +187,25 @@ class ModelVersions:
 
     def poll(self) -> None:
         """Looks at the folder, then loads and unloads until all is as it should be."""
-        folders = self._find()
-        if folders is None:
-            return
+        with self._polling:
+            folders = {} if self.retired() else self._find()
+            if folders is not None:
+                self._arrange(folders)
+
+    def retire(self) -> None:
+        """Serves nothing from the next poll on; the state of its versions stays known."""
+        self.config = dataclasses.replace(self.config, policy=_NO_VERSION, labels={})
+
+    def retired(self) -> bool:
+        """Whether it is to serve nothing."""
+        return self.config.policy == _NO_VERSION
+
+    def close(self) -> None:
+        """Unloads everything, once the calls that are under way have ended."""
+        self.retire()
+        self.poll()
+
+    def _arrange(self, folders: dict[int, pathlib.Path]) -> None:
         aspired = self.config.policy.choose(list(folders))
         for version in set(self._failures) - set(aspired):
             # Taken away and put back, it is tried again.
@@ -195,14 +217,9 @@ class ModelVersions:
                 self._unload(unload)
                 continue
             load = self._next_to_load(aspired)
-            if load is None:
+            if load is None or self.retired():
                 return
             self._try_load(load, folders[load])
-
-    def close(self) -> None:
-        """Unloads everything, once the calls that are under way have ended."""
-        for version in sorted(self._serving):
-            self._unload(version)
 
     def _find(self) -> dict[int, pathlib.Path] | None:
         """The version folders; None if the base path cannot be read, which changes nothing."""

@@ -18,6 +18,13 @@ def define() -> flags.FlagValues:
         "a ModelServerConfig in text form, for several models",
         flag_values=values,
     )
+    flags.DEFINE_float(
+        "model_config_file_poll_wait_seconds",
+        0.0,
+        "how often to read the config file again; 0 reads it once",
+        lower_bound=0.0,
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "port",
         8500,

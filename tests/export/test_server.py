@@ -10,19 +10,19 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
-    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
     regression_pb2,
 )
 
-from bert_keras.export import tensors
+from bert_keras.export import multi_inference, tensors
 from bert_keras.export.status import truncate
 
 
@@ -407,11 +407,89 @@ def test_status_errors(model: Any, name: str, version: int | None, message: str)
     assert refused(model.GetModelStatus, status_request(name, version)) == ("NOT_FOUND", message)
 
 
-def test_what_is_not_built_says_so(prediction: Any, model: Any) -> None:
-    code, _ = refused(prediction.MultiInference, inference_pb2.MultiInferenceRequest())
-    assert code == "UNIMPLEMENTED"
-    request = model_management_pb2.ReloadConfigRequest()
-    assert refused(model.HandleReloadConfigRequest, request)[0] == "UNIMPLEMENTED"
+CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+
+
+def multi_request(*tasks: tuple[str, str], text: str = "good") -> Any:
+    """Tasks are (method, signature)."""
+    request = inference_pb2.MultiInferenceRequest()
+    for method, signature in tasks:
+        task = request.tasks.add(method_name=method)
+        task.model_spec.name, task.model_spec.signature_name = "toy", signature
+    add_text(request.input.example_list.examples.add(), text)
+    return request
+
+
+def test_multi_inference_takes_the_first_tasks_model(prediction: Any) -> None:
+    request = multi_request((CLASSIFY, "classify"))
+    response = prediction.MultiInference(request)
+    alone = prediction.Classify(classify_request("good"))
+    assert response.results[0].classification_result == alone.result
+    assert response.results[0].model_spec == alone.model_spec
+    request = multi_request((REGRESS, "regress"))
+    (result,) = prediction.MultiInference(request).results
+    assert [r.value for r in result.regression_result.regressions] == [18.0]
+
+
+def test_multi_inference_errors(prediction: Any) -> None:
+    def message(*tasks: tuple[str, str]) -> str:
+        code, text = refused(prediction.MultiInference, multi_request(*tasks))
+        assert code == "INVALID_ARGUMENT"
+        return text
+
+    assert message() == "ModelSpec has no name specified."
+    both = (CLASSIFY, "classify"), (REGRESS, "regress")
+    assert message(*both) == "Input tensor must be the same for all Signatures."
+    assert message(both[0], both[0]) == "Duplicate evaluation of signature: classify"
+    assert message((CLASSIFY, "zzz")) == "Requested signature not found in model graph: zzz"
+    assert message((REGRESS, "classify")) == "Expected one output Tensor."
+    assert message((CLASSIFY, "two_inputs")) == "Expected one input Tensor."
+    request = multi_request(*both)
+    request.tasks[1].model_spec.name = "other"
+    assert refused(prediction.MultiInference, request)[1] == (
+        "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+    )
+    request.tasks[1].model_spec.name = ""
+    assert refused(prediction.MultiInference, request)[1] == (
+        "Found ModelSpec with an empty model name."
+    )
+    request = multi_request((CLASSIFY, "classify"))
+    request.input.Clear()
+    assert refused(prediction.MultiInference, request)[1] == "Input is empty."
+    assert refused(prediction.MultiInference, multi_request(("zzz", "classify"))) == (
+        "UNIMPLEMENTED",
+        "Unsupported signature method_name: zzz",
+    )
+
+
+class OneFeed:
+    """A session whose classify and regress signatures share their input, as TF 1 models do."""
+
+    def __init__(self) -> None:
+        self.signature_defs = {
+            name: meta_graph_pb2.SignatureDef(
+                inputs={"inputs": meta_graph_pb2.TensorInfo(name="examples:0")},
+                outputs={output: meta_graph_pb2.TensorInfo(name="numbers:0")},
+            )
+            for name, output in [("first", "scores"), ("second", "outputs")]
+        }
+        self.runs: list[list[str]] = []
+
+    def run_tensors(self, feeds: Any, fetches: list[str]) -> list[np.ndarray]:
+        self.runs.append(fetches)
+        return [np.array([[7.0]], np.float32)]
+
+
+def test_multi_inference_runs_the_graph_once() -> None:
+    session = OneFeed()
+    request = multi_request((CLASSIFY, "first"), (REGRESS, "second"))
+    response = multi_inference.multi_inference(session, 3, request)
+    assert session.runs == [["numbers:0"]]
+    first, second = response.results
+    assert first.classification_result.classifications[0].classes[0].score == 7.0
+    assert second.regression_result.regressions[0].value == 7.0
+    assert [r.model_spec.signature_name for r in response.results] == ["first", "second"]
+    assert [r.model_spec.version.value for r in response.results] == [3, 3]
 
 
 def test_messages_beyond_grpcs_default_limit(prediction: Any, toy_server: str) -> None:

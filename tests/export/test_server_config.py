@@ -59,7 +59,8 @@ PLATFORM = 'model_platform: "tensorflow"'
         ("model_config_list {\n  conf {}\n}", r"models.config:2: not a ModelServerConfig"),
         ("", "expected model_config_list with at least one config"),
         (one(f'name: "a" base_path: "rel" {PLATFORM}'), r"absolute path or URI; got .*=rel"),
-        (one('name: "a" base_path: "/a"'), "model_platform='', expected \"tensorflow\""),
+        (one('name: "a" base_path: "/a"'), "neither model_type"),
+        (one('name: "a" base_path: "/a" model_platform: "jax"'), "no entry for platform: jax"),
         (
             one(f'name: "a" base_path: "/a" {PLATFORM} model_version_policy {{ specific {{}} }}'),
             "specific names no versions",
