@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bert_keras.export.served_model import ServedModel
 from bert_keras.export.server import ModelServer
 
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "serving.md"
@@ -17,6 +18,12 @@ def test_the_guides_code_runs(
     toys: dict[int, pathlib.Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    # The toy is no task's: tests/commands/test_predict_server.py asks models in these words.
+    (asked,) = (block for block in blocks if "client.model(" in block)
+    assert set(re.findall(r"client\.model\(\S+\)\.(\w+)", asked)) == {
+        name for name in vars(ServedModel) if not name.startswith("_")
+    }
+    blocks.remove(asked)
     assert len(blocks) == 8
     base = toys[1].parent
     server = ModelServer({"sentiment": base}, host="127.0.0.1")
