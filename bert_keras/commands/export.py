@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -22,7 +23,8 @@ def run(values: flags.FlagValues) -> int:
             raise UserError("--pairs: is for models of texts or of pairs of texts")
         task.pairs = values.pairs
     path = saved_model.save(task, values.output).resolve()
-    inputs = [spec.name for spec in signatures_of(task)["serving_default"].input_signature]
+    predict: Any = signatures_of(task)["serving_default"]
+    inputs = [spec.name for spec in predict.input_signature]
     written = deployment.write_deployment(path.parent, inputs)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     print(
