@@ -130,6 +130,8 @@ def test_regression_of_pairs(browser, show):
     show("similarity")
     fill(browser, text="abcd", text_pair="😀")
     assert ask(browser) == "3.0000"
+    fill(browser, text="nan")
+    assert ask(browser) == "–"
 
 
 @pytest.mark.parametrize(
@@ -263,6 +265,18 @@ def test_an_error_of_the_server_is_shown(browser, show):
     fill(browser, text="good")
     assert ask(browser) == "positive, 75.0 %"
     assert browser.text("#error") == ""
+
+
+def test_a_server_that_is_gone(browser, show):
+    show("sentiment")
+    look = "document.dispatchEvent(new Event('visibilitychange'))"
+    browser.run("window.real = window.fetch; window.fetch = () => Promise.reject(Error('gone'))")
+    browser.run(look)
+    browser.wait("document.querySelector('#lost').innerText === 'The server cannot be reached.'")
+    browser.run("document.querySelector('#form .main').click()")
+    browser.wait("document.querySelector('#error').innerText === 'gone'")
+    browser.run(f"window.fetch = window.real; {look}")
+    browser.wait("document.querySelector('#lost').innerText === ''")
 
 
 def test_versions_and_labels(browser, show):

@@ -93,7 +93,9 @@ def select(text: list[str]) -> Arrays:
 
 
 def score(text: list[str], text_pair: list[str]) -> Arrays:
-    """How much longer the first text is."""
+    """How much longer the first text is; of "nan", no number."""
+    if text == ["nan"]:
+        return {"score": np.array([np.nan], np.float32)}
     pairs = zip(text, text_pair, strict=True)
     return {"score": np.array([len(one) - len(other) for one, other in pairs], np.float32)}
 
