@@ -33,6 +33,7 @@ from bert_keras.models.encoder import BertEncoder
 _WORDS = "good fine bad poor the film was a plot and it is not 苹 果 ##s".split()
 _VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_WORDS]
 _TIMEOUT_SECONDS = 60
+_PARTS = 10
 _GRPC_CODES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_RANGE"}
 _FURTHER_GRPC_CODES = {
     # Bytes that are no message, and a method that there is not.
@@ -129,20 +130,22 @@ class _Attack:
     def __init__(self, server: _Server, models: Mapping[str, Any], seed: int) -> None:
         self._server, self._models, self._seed = server, models, seed
         self._lock = threading.Lock()
-        self._left = 0
+        self._left = self._threads = 0
         self.counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self.failures: list[str] = []
 
     def run(self, requests: int, threads: int) -> None:
         self._left = requests
-        pool = [threading.Thread(target=self._attack, args=(at,)) for at in range(threads)]
+        numbers = range(self._threads, self._threads + threads)
+        self._threads += threads
+        pool = [threading.Thread(target=self._attack, args=(number,)) for number in numbers]
         for thread in pool:
             thread.start()
         for thread in pool:
             thread.join()
 
     def _attack(self, number: int) -> None:
-        requests = fuzz_requests.Requests(self._models, seed=1000 * self._seed + number)
+        requests = fuzz_requests.Requests(self._models, seed=100_000 * self._seed + number)
         draw = random.Random(number)
         channel = grpc.insecure_channel(f"127.0.0.1:{self._server.ports['gRPC']}")
         while self._take():
@@ -212,12 +215,15 @@ def main() -> int:
         with Client(f"127.0.0.1:{server.ports['gRPC']}") as client:
             names = iter(_tasks())
             attack = _Attack(server, _inputs_by_signature(client, names), arguments.seed)
-            before, memory, start = _known_answers(client), server.megabytes(), time.monotonic()
-            attack.run(arguments.requests, arguments.threads)
+            before, memory, start = _known_answers(client), [server.megabytes()], time.monotonic()
+            for _ in range(_PARTS):
+                attack.run(arguments.requests // _PARTS, arguments.threads)
+                memory.append(server.megabytes())
             seconds = time.monotonic() - start
             same = _known_answers(client) == before
         print(f"{sum(attack.counts.values()):,} requests in {seconds:.0f} s")
-        print(f"resident memory {memory:.0f} MB before, {server.megabytes():.0f} MB after")
+        print("resident memory, MB, at the start and after each tenth of the requests:")
+        print(*(f"{megabytes:.0f}" for megabytes in memory))
         status = server.stop()
     for (kind, code), count in sorted(attack.counts.items()):
         print(f"{kind:20} {code:20} {count:8,}")

@@ -163,6 +163,7 @@ class _Stopped(Exception):
     """Ends a demo."""
 
 
+@pytest.mark.slow
 def test_a_demo_stopped_while_pretraining_goes_on_from_there(
     settings: demo.DemoSettings,
     tmp_path: pathlib.Path,

@@ -140,6 +140,7 @@ def test_the_encoder_gives_the_same_numbers(tmp_path):
     _on_jax(_ENCODER, CONFIG, {**stored, **weights}, tmp_path)
 
 
+@pytest.mark.slow
 def test_updates_of_pretraining_give_the_same_weights(tmp_path):
     task = small_pretraining.pretrainer(dropout=0.0, initializer_range=0.2)
     task.compile(optimizer=AdamW(3e-4, weight_decay=0.5))

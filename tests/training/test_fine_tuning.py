@@ -72,7 +72,10 @@ def _run_until_killed(tuner: FineTuner, step: int) -> None:
 
 
 # 7 updates an epoch: in the first, right after a checkpoint, at an epoch's end, twice.
-@pytest.mark.parametrize("kills", [[1], [2], [7], [9, 3], [16, 4]])
+@pytest.mark.parametrize(
+    "kills",
+    [[2], [16, 4], *(pytest.param(steps, marks=pytest.mark.slow) for steps in ([1], [7], [9, 3]))],
+)
 def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, unbroken, kills):
     for step in kills:
         _run_until_killed(_tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7]), step)
@@ -87,7 +90,10 @@ def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, unbroken, kil
 
 @pytest.mark.parametrize(
     ("kind", "replicas"),
-    [({"batch_tokens": 40, "batch_size": None}, 2), ({"batching": "packed"}, 1)],
+    [
+        pytest.param({"batch_tokens": 40, "batch_size": None}, 2, marks=pytest.mark.slow),
+        ({"batching": "packed"}, 1),
+    ],
     ids=str,
 )
 def test_any_batches_go_on_where_they_were(tmp_path, kind, replicas, two_replicas):

@@ -198,6 +198,7 @@ def test_a_damaged_checkpoint_is_one_clear_error(unbroken, tmp_path):
         _run(folder).run()
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_device(two_replicas, tmp_path):
     runs = []
     for name, strategy in (("one", None), ("two", two_replicas)):
