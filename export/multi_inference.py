@@ -36,13 +36,10 @@ def multi_inference(
     """
     plans: list[tuple[str, dict[str, str]]] = []
     for method, signature in _signatures(session, request.tasks):
-        plan = _plan(method, signature)
-        if plans and plan[0] != plans[0][0]:
-            raise _invalid("Input tensor must be the same for all Signatures.")
-        plans.append(plan)
+        plans.append(_plan(method, signature))
     examples = server_examples.serialized_examples(request.input)
     fetches = sorted({tensor for _, outputs in plans for tensor in outputs.values()})
-    arrays = session.run_tensors({plans[0][0]: examples}, fetches)
+    arrays = session.run_tensors({feed: examples for feed, _ in plans}, fetches)
     fetched = dict(zip(fetches, arrays, strict=True))
     response = inference_pb2.MultiInferenceResponse()
     for task, (_, outputs) in zip(request.tasks, plans, strict=True):

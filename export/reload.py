@@ -5,7 +5,6 @@ The rules and messages are those of tensorflow/serving's `server_core.cc`.
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import threading
 import time
@@ -55,15 +54,16 @@ class Reloader:
     ) -> None:
         """Loads what is new, unloads what is gone, and returns when every new model answers.
 
-        Models stay listed when one of them fails; labels change only when all is well.
+        A config that is refused changes nothing. Models stay listed, and labels stay, when one of
+        the models does not load.
 
         Args:
             config: with a `model_config_list`, which may be empty.
             wanted: asked again and again; the wait ends when it says no.
 
         Raises:
-            StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION for a config that cannot be
-                served, UNKNOWN where a new model did not load, CANCELLED.
+            StatusError: INVALID_ARGUMENT for a config that cannot be served,
+                FAILED_PRECONDITION for a label, UNKNOWN where a new model did not load, CANCELLED.
         """
         if config.WhichOneof("config") != "model_config_list":
             raise StatusError(
@@ -71,11 +71,11 @@ class Reloader:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest."
                 " Only ModelConfigList is currently supported",
             )
-        configs = model_configs(config.model_config_list)
         with self._lock:
-            new = self._replace(configs)
-            self._await(new, wanted)
-            self._label(configs)
+            served = [name for name, model in self._models.items() if not model.retired()]
+            configs = model_configs(config.model_config_list, served)
+            self._check_labels(configs)
+            self._await(self._replace(configs), wanted)
 
     def _replace(self, configs: list[ModelConfig]) -> list[ModelVersions]:
         """Changes what is served; gives the models that were not served before."""
@@ -84,18 +84,12 @@ class Reloader:
             self._models[name].retire()
         for config in configs:
             model = self._models.get(config.name)
-            if model is None or model.retired():
-                labels: dict[str, int] = {}
-            else:
-                labels = model.config.labels
-            unlabelled = dataclasses.replace(config, labels=labels)
             if model is None:
-                model = self._models[config.name] = self._make(unlabelled)
+                model = self._models[config.name] = self._make(config)
                 new.append(model)
-                continue
-            if model.retired():
+            elif model.retired():
                 new.append(model)
-            model.config = unlabelled
+            model.config = config
         for model in list(self._models.values()):
             model.poll()
         return new
@@ -103,24 +97,25 @@ class Reloader:
     def _await(self, new: list[ModelVersions], wanted: Callable[[], bool]) -> None:
         while waiting := [model for model in new if not model.available()]:
             if failed := [model for model in waiting if model.gave_up()]:
-                raise StatusError(Code.UNKNOWN, unavailable(failed))
+                raise StatusError(Code.UNKNOWN, unavailable(failed, "model(s)"))
             if not wanted():
-                raise StatusError(Code.CANCELLED, unavailable(waiting))
+                raise StatusError(Code.CANCELLED, unavailable(waiting, "model(s)"))
             time.sleep(_TICK_SECONDS)
             for model in waiting:
                 model.poll()
 
-    def _label(self, configs: list[ModelConfig]) -> None:
+    def _check_labels(self, configs: list[ModelConfig]) -> None:
+        """Labels name versions that answer by now: this config's own do not count yet."""
         for config in configs:
-            model = self._models[config.name]
-            loaded = {s.version for s in model.statuses() if s.state == State.AVAILABLE}
+            model = self._models.get(config.name)
+            statuses = model.statuses() if model else []
+            loaded = {s.version for s in statuses if s.state == State.AVAILABLE}
+            labels = model.config.labels if model else {}
             for label, version in config.labels.items():
-                moves = model.config.labels.get(label, version) != version
+                moves = labels.get(label, version) != version
                 if version not in loaded and (moves or not self._allow_labels):
                     message = label_unavailable(config.name, version)
                     raise StatusError(Code.FAILED_PRECONDITION, message)
-        for config in configs:
-            self._models[config.name].config = config
 
 
 class ConfigFile:
@@ -150,15 +145,17 @@ class ConfigFile:
                 logging.error("PollFilesystemAndReloadConfig failed: %s", error)
 
 
-def unavailable(models: list[ModelVersions]) -> str:
-    """Why models do not answer, in one line."""
-    message = f"{len(models)} servable(s) did not become available: "
+def unavailable(models: list[ModelVersions], noun: str) -> str:
+    """Why models do not answer, in one line and in the model server's words."""
+    reasons = []
     for model in models:
         name = model.config.name
         statuses = model.statuses()
         if not statuses:
-            message += f"{{name: {name}}} has no version under {model.config.base_path} "
+            reasons.append(f"{{name: {name}}} has no version under {model.config.base_path}")
         for status in statuses:
             error = " ".join(f"{status.code.name}: {status.message}".split())
-            message += f"{{name: {name} version: {status.version}}} due to error: {error} "
-    return message.rstrip()
+            reason = f"{{name: {name} version: {status.version}}}"
+            reasons.append(f"{reason} due to error: {error}" if status.code else reason)
+    listed = "".join(f"{{{reason}}}, " for reason in reasons)
+    return f"{len(models)} {noun} did not become available: {{{listed}}}"

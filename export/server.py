@@ -54,6 +54,7 @@ class ModelServer:
     Args:
         models: model name to base path (the folder of the version folders), or ModelConfigs.
         port: 0 takes any free one.
+        socket_path: of a Unix socket to listen on as well.
         poll_seconds: how often to look for new versions; 0 looks at the start only.
         host: the address to listen on.
         retry: how often to try a version that fails to load.
@@ -70,6 +71,7 @@ class ModelServer:
     Attributes:
         metrics: what was counted so far.
         rest_port: the port that was taken, after `start`.
+        socket_path: of the Unix socket; "" where there is none.
     """
 
     def __init__(
@@ -86,11 +88,13 @@ class ModelServer:
         channel_arguments: Mapping[str, int | str] | None = None,
         batching: BatchingParameters | None = None,
         batching_per_model: bool = False,
+        socket_path: str = "",
     ) -> None:
         if isinstance(models, Mapping):
             models = [ModelConfig(name, pathlib.Path(path)) for name, path in models.items()]
         self._host = host
         self._port = port
+        self.socket_path = socket_path
         self._poll_seconds = poll_seconds
         self.metrics = Metrics()
         self._load = VersionLoader(self.metrics, batching, batching_per_model)
@@ -202,10 +206,9 @@ class ModelServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(self._models, self.reloader, self.metrics), server
         )
-        try:
-            port = server.add_insecure_port(f"{self._host}:{self._port}")
-        except RuntimeError as error:
-            raise UserError(f"--port={self._port}: cannot listen on it: {error}") from error
+        port = _bind(server, f"{self._host}:{self._port}", f"--port={self._port}")
+        if self.socket_path:
+            _bind(server, f"unix:{self.socket_path}", f"--grpc_socket_path={self.socket_path}")
         server.start()
         self._grpc = server
         return port
@@ -243,10 +246,17 @@ class ModelServer:
                 return
             failed = [model for model in waiting if model.gave_up()]
             if failed or time.monotonic() > deadline:
-                raise UserError(unavailable(failed or waiting))
+                raise UserError(unavailable(failed or waiting, "servable(s)"))
             if self._interrupted:
                 raise Stopped
             time.sleep(_TICK_SECONDS)
+
+
+def _bind(server: grpc.Server, address: str, flag: str) -> int:
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise UserError(f"{flag}: cannot listen on it: {error}") from error
 
 
 def _check_port(flag: str, host: str, port: int) -> None:
@@ -265,6 +275,7 @@ def serve_forever(
     model_config_file: str | None = None,
     model_config_file_poll_wait_seconds: float = 0.0,
     port: int = 8500,
+    grpc_socket_path: str = "",
     rest_api_port: int | None = None,
     rest_api_num_threads: int | None = None,
     rest_api_timeout_in_ms: int = 30_000,
@@ -316,6 +327,7 @@ def serve_forever(
         channel_arguments=parse_channel_arguments(grpc_channel_arguments),
         batching=_batching(enable_batching, batching_parameters_file),
         batching_per_model=enable_per_model_batching_parameters,
+        socket_path=grpc_socket_path,
     )
     config_file = ConfigFile(server.reloader, model_config_file)
     _run(server, config_file, model_config_file_poll_wait_seconds, grace_seconds)
@@ -333,6 +345,8 @@ def _run(
     try:
         port = server.start()
         print(f"Running gRPC ModelServer at 0.0.0.0:{port} ...", flush=True)
+        if server.socket_path:
+            print(f"Running gRPC ModelServer at UNIX socket {server.socket_path} ...", flush=True)
         if server.rest_port is not None:
             print(f"Exporting HTTP/REST API at:localhost:{server.rest_port} ...", flush=True)
         config_file.watch(poll_seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Collection
 from typing import Any
 
 from google.protobuf import text_format
@@ -11,6 +12,8 @@ from tensorflow_serving.config import model_server_config_pb2
 from bert_keras.errors import UserError
 from bert_keras.export.status import Code, StatusError
 from bert_keras.export.versions import ModelConfig, VersionPolicy
+
+_PLATFORM = "tensorflow"
 
 
 def read_model_config_file(
@@ -27,12 +30,12 @@ def read_model_config_file(
     """
     path = pathlib.Path(path)
     config = parse_model_config_file(path)
+    if not config.HasField("model_config_list"):
+        raise UserError(f"{path}: expected model_config_list")
     try:
         models = model_configs(config.model_config_list)
     except StatusError as error:
         raise UserError(f"{path}: {error.message}") from error
-    if not models:
-        raise UserError(f"{path}: expected model_config_list with at least one config")
     for model in models:
         if model.labels and not allow_labels:
             label, version = sorted(model.labels.items())[0]
@@ -57,24 +60,31 @@ def parse_model_config_file(path: pathlib.Path) -> model_server_config_pb2.Model
         return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except text_format.ParseError as error:
         where = f"{path}:{error.GetLine()}" if error.GetLine() else str(path)
-        raise UserError(f"{where}: not a ModelServerConfig: {error}") from error
+        raise UserError(
+            f"{where}: Error parsing text-format tensorflow.serving.ModelServerConfig: {error}"
+        ) from error
 
 
 def model_configs(
-    models: model_server_config_pb2.ModelConfigList,
+    models: model_server_config_pb2.ModelConfigList, served: Collection[str] = ()
 ) -> list[ModelConfig]:
     """The models of a config list, checked as the model server checks it.
 
+    Args:
+        served: the models that are served already, and so cannot get another platform.
+
     Raises:
-        StatusError: INVALID_ARGUMENT for a list, FAILED_PRECONDITION for a platform, that is not
-            served.
+        StatusError: INVALID_ARGUMENT.
     """
     names = [model.name for model in models.config]
     for name in names:
         if names.count(name) > 1:
             message = f"Illegal to list model {name} multiple times in config list"
             raise StatusError(Code.INVALID_ARGUMENT, message)
-    return [_model(model) for model in models.config]
+    configs = [_model(model) for model in models.config]
+    for model in models.config:
+        _check_platform(model, served)
+    return configs
 
 
 def label_unavailable(name: str, version: int) -> str:
@@ -92,20 +102,34 @@ def _model(model: model_server_config_pb2.ModelConfig) -> ModelConfig:
             f"Expected model {model.name} to have an absolute path or URI; got"
             f" base_path()={model.base_path}",
         )
-    if not model.model_platform:
-        raise StatusError(
-            Code.INVALID_ARGUMENT,
-            "Illegal setting neither model_type(deprecated) nor model_platform.",
-        )
-    if model.model_platform != "tensorflow":
-        message = f"PlatformConfigMap has no entry for platform: {model.model_platform}"
-        raise StatusError(Code.FAILED_PRECONDITION, message)
     return ModelConfig(
         model.name,
         pathlib.Path(model.base_path),
         _policy(model.model_version_policy, f"model {model.name}"),
         dict(model.version_labels),
     )
+
+
+def _check_platform(model: model_server_config_pb2.ModelConfig, served: Collection[str]) -> None:
+    """`model_type` is the old way to say it; exactly one of the two must be there."""
+    platform = model.model_platform
+    both = "ModelServerConfig::model_type (deprecated)", "ModelServerConfig::model_platform"
+    if model.model_type and platform:
+        message = f"Illegal setting both {' and '.join(both)}, model name is {model.name}"
+    elif model.model_type == model_server_config_pb2.TENSORFLOW or platform == _PLATFORM:
+        return
+    elif model.model_type:
+        message = f"ModelServerConfig::model_type choice {model.model_type} not supported."
+    elif not platform:
+        message = f"Illegal setting neither {' nor '.join(both)}, model name is {model.name}"
+    elif model.name in served:
+        message = (
+            f"Illegal to change a model's platform. For model {model.name} platform was"
+            f" {_PLATFORM} and new platform requested is {platform}"
+        )
+    else:
+        message = f"Model {model.name} requests unsupported platform {platform}"
+    raise StatusError(Code.INVALID_ARGUMENT, message)
 
 
 def _policy(policy: Any, where: str) -> VersionPolicy:

@@ -211,6 +211,9 @@ class ModelVersions:
             # Taken away and put back, it is tried again.
             with self._lock:
                 del self._failures[version]
+        for version in aspired:
+            if version not in self._serving and version not in self._failures:
+                self._set(VersionStatus(version, State.START))
         while True:
             unload = self._next_to_unload(aspired)
             if unload is not None:

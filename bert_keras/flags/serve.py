@@ -33,6 +33,12 @@ def define() -> flags.FlagValues:
         upper_bound=65535,
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "grpc_socket_path",
+        "",
+        "a Unix socket to listen on for gRPC, beside the port",
+        flag_values=values,
+    )
     _define_rest(values)
     _define_versions(values)
     _define_calls(values)

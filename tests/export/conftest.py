@@ -1,4 +1,4 @@
-"""A small servable with every kind of signature, and a server for it."""
+"""A small servable with every kind of signature, and a server for it; servers of other models."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import pathlib
 import shutil
 from collections.abc import Callable, Iterator
 
+import grpc
 import pytest
 import tensorflow as tf
 import tensorflow_text as tf_text
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from tests.export import example_models as models
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "film", "bad", "##s"]
 CLASSES = ["negative", "positive"]
@@ -133,3 +137,35 @@ def toy_server(
     port = server.start(timeout=60)
     yield f"127.0.0.1:{port}"
     server.stop(grace=0)
+
+
+@pytest.fixture(scope="session")
+def example_models(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The folder of the models of example_models.py, each with one version."""
+    base = tmp_path_factory.mktemp("example_models")
+    models.half_plus(base / "half_plus_two" / "00000123")
+    models.half_plus(base / "half_plus_three" / "00000123", 3.0)
+    models.half_plus_two_tf2(base / "half_plus_two_tf2" / "00000123")
+    models.counter(base / "counter" / "123")
+    models.echo(base / "echo" / "123")
+    return base
+
+
+@pytest.fixture(scope="session")
+def example_channel(example_models: pathlib.Path) -> Iterator[grpc.Channel]:
+    """To a server of all these models."""
+    from bert_keras.export.server import ModelServer
+
+    server = ModelServer({path.name: path for path in example_models.iterdir()}, host="127.0.0.1")
+    port = server.start(timeout=60)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    server.stop(grace=0)
+
+
+@pytest.fixture(scope="session")
+def example_prediction(
+    example_channel: grpc.Channel,
+) -> prediction_service_pb2_grpc.PredictionServiceStub:
+    """The calls of that server."""
+    return prediction_service_pb2_grpc.PredictionServiceStub(example_channel)

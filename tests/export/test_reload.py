@@ -140,8 +140,8 @@ def test_a_new_model_that_does_not_load(shelf: Shelf, reloader: Reloader) -> Non
     error = refused(reloader, shelf.config(shelf.entry("a"), shelf.entry("b")))
     assert (error.code, error.message) == (
         Code.UNKNOWN,
-        "1 servable(s) did not become available: {name: b version: 1} due to error:"
-        " DATA_LOSS: half a file",
+        "1 model(s) did not become available: {{{name: b version: 1} due to error:"
+        " DATA_LOSS: half a file}, }",
     )
     assert shelf.available("a") == [1]
 
@@ -166,6 +166,9 @@ def test_labels_name_versions_that_answer(shelf: Shelf, allow: bool) -> None:
     if allow:
         reloader.apply(labelled(7))
         assert shelf.models["a"].config.labels == {"stable": 7}
+    else:
+        assert refused(reloader, labelled(1)).code == Code.FAILED_PRECONDITION
+        reloader.apply(shelf.config(shelf.entry("a")))
     reloader.apply(labelled(1))
     spec = model_pb2.ModelSpec(name="a", version_label="stable")
     with find(shelf.models, spec) as servable:

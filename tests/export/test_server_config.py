@@ -56,11 +56,14 @@ PLATFORM = 'model_platform: "tensorflow"'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model_config_list {\n  conf {}\n}", r"models.config:2: not a ModelServerConfig"),
-        ("", "expected model_config_list with at least one config"),
+        (
+            "model_config_list {\n  conf {}\n}",
+            r"config:2: Error parsing text-format tensorflow.serving.ModelServerConfig: ",
+        ),
+        ("", "expected model_config_list"),
         (one(f'name: "a" base_path: "rel" {PLATFORM}'), r"absolute path or URI; got .*=rel"),
-        (one('name: "a" base_path: "/a"'), "neither model_type"),
-        (one('name: "a" base_path: "/a" model_platform: "jax"'), "no entry for platform: jax"),
+        (one('name: "a" base_path: "/a"'), "neither ModelServerConfig::model_type"),
+        (one('name: "a" base_path: "/a" model_platform: "jax"'), "a requests unsupported platform"),
         (
             one(f'name: "a" base_path: "/a" {PLATFORM} model_version_policy {{ specific {{}} }}'),
             "specific names no versions",

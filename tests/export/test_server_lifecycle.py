@@ -211,7 +211,7 @@ def test_starts_that_fail(publish: Publish, tmp_path: pathlib.Path) -> None:
     assert message.startswith(f"--port={port}: cannot listen on 127.0.0.1:{port}")
     (base / "2").mkdir()
     message = start_error(base)
-    assert message.startswith("1 servable(s) did not become available: {name: toy version: 2}")
+    assert message.startswith("1 servable(s) did not become available: {{{name: toy version: 2}")
     assert "Could not find SavedModel" in message
 
 
