@@ -57,14 +57,22 @@ class _HalfPlusTwo(tf.Module):
         return {"outputs": self._y(inputs)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def regress2(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"outputs": self._y(inputs) + 1.0}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"scores": self._y(inputs)}
 
 
 def half_plus_two_tf2(folder: pathlib.Path) -> None:
-    """The regression and the classification of `half_plus`, saved by TensorFlow 2."""
+    """The regressions and the classification of `half_plus`, saved by TensorFlow 2."""
     model = _HalfPlusTwo()
-    signatures = {"regress_x_to_y": model.regress, "classify_x_to_y": model.classify}
+    signatures = {
+        "regress_x_to_y": model.regress,
+        "regress_x_to_y2": model.regress2,
+        "classify_x_to_y": model.classify,
+    }
     tf.saved_model.save(model, str(folder), signatures=signatures)
 
 

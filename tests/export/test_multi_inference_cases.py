@@ -48,8 +48,9 @@ def test_tasks(example_prediction: Any, model: str, tasks: list) -> None:
     assert values(example_prediction, request(model, *tasks)) == [3.0] * len(tasks)
 
 
-def test_two_regressions(example_prediction: Any) -> None:
-    asked = request("half_plus_two", REGRESSION, ("regress_x_to_y2", REGRESS))
+@MODELS
+def test_two_regressions(example_prediction: Any, model: str) -> None:
+    asked = request(model, REGRESSION, ("regress_x_to_y2", REGRESS))
     assert values(example_prediction, asked) == [3.0, 4.0]
 
 

@@ -96,9 +96,8 @@ def start(example_models: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Call
     started: list[tuple[ModelServer, grpc.Channel]] = []
 
     def run(**options: Any) -> Core:
-        server = ModelServer(
-            [], host="127.0.0.1", poll_seconds=0.05, retry=RetryPolicy(0, 0.0), **options
-        )
+        options = {"poll_seconds": 0.05, **options}
+        server = ModelServer([], host="127.0.0.1", retry=RetryPolicy(0, 0.0), **options)
         channel = grpc.insecure_channel(f"127.0.0.1:{server.start(timeout=60)}")
         started.append((server, channel))
         return Core(tmp_path, channel)
@@ -140,6 +139,20 @@ def test_the_base_path_of_a_model_changes(core: Core) -> None:
     wait_for(lambda: core.version() == 124)
     core.reload(core.entry("one"))
     wait_for(lambda: core.version() == 123)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.02, 124), (0.0, 123)])
+def test_folders_are_polled_or_not(
+    start: Callable[..., Core], seconds: float, expected: int
+) -> None:
+    """PollFilesystemOnlyOnce of `file_system_storage_path_source_test.cc`."""
+    core = start(poll_seconds=seconds)
+    core.reload(core.entry("one"))
+    (core.base / "two" / "124").rename(core.base / "one" / "124")
+    deadline = time.monotonic() + (30 if seconds else 0.3)
+    while core.version() == 123 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert core.version() == expected
 
 
 def test_paths_are_absolute(core: Core) -> None:
