@@ -182,7 +182,7 @@ def compare_answers(name: str, ours: Texts, chosen: Sequence[str], original: Any
                 kinds[kind_of_difference(*pair)].append(pair)
     for kind, pairs in kinds.items():
         print(f"  {len(pairs)} texts: {kind}")
-        for mine, its in list(dict.fromkeys(pairs))[:12]:
+        for mine, its in dict.fromkeys(pairs):
             print(f"    ours {mine!r}, original {its!r}")
     if moved:
         print(f"  {moved} texts are on one list alone, since on the other two texts are one")
@@ -198,7 +198,7 @@ def logits_of(chosen: argparse.Namespace, examples: QuestionExamples) -> Logits 
     task = QuestionAnswerer.from_pretrained(
         chosen.model, max_length=chosen.max_length, doc_stride=chosen.doc_stride
     )
-    return task.run(task.prepare(examples))
+    return task.run(task.prepare(examples)).logits
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -54,10 +54,30 @@ class QuestionAnswer:
         """The best answer, whether or not there may be none."""
         return next((candidate.text for candidate in self.answers if candidate.text), "")
 
+    def with_threshold(self, threshold: float | None) -> QuestionAnswer:
+        """The same candidates with the answer that a null threshold makes of them, or none.
 
-def best_and_null(answers: Sequence[QuestionAnswer]) -> tuple[list[str], list[float]]:
-    """The best answers, given or not, and how much likelier no answer is than each."""
-    return [one.best_text for one in answers], [one.null_score for one in answers]
+        With one they must be those of `best_answers` with one.
+        """
+        if threshold is None:
+            return self
+        empty = self.null_score > threshold or not self.best_text
+        chosen = next(one for one in self.answers if (not one.text) == empty)
+        place = chosen.start, chosen.end, chosen.score
+        return QuestionAnswer(chosen.text, *place, self.null_score, self.answers)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnsweredQuestions:
+    """What a model says of questions: float32 logits `[length, 2]`, start and end, of each window,
+    and the answer that these make to each question."""
+
+    logits: list[Logits]
+    answers: list[QuestionAnswer]
+
+    def best_and_null(self) -> tuple[list[str], list[float]]:
+        """The best answers, given or not, and how much likelier no answer is than each."""
+        return [one.best_text for one in self.answers], [one.null_score for one in self.answers]
 
 
 def best_answers(
@@ -196,11 +216,8 @@ def _answer(
     ]
     best = next((index for index, one in enumerate(kept) if one[0]), None)
     null_score = null - kept[best][3] if best is not None else 0.0
-    chosen = best
-    if best is None or (threshold is not None and null_score > threshold):
-        chosen = next(index for index, one in enumerate(kept) if not one[0])
-    assert chosen is not None
-    answer = candidates[chosen]
-    return QuestionAnswer(
-        answer.text, answer.start, answer.end, answer.score, null_score, candidates
-    )
+    # Where no text is kept, no answer is the only candidate.
+    chosen = candidates[best or 0]
+    place = chosen.start, chosen.end, chosen.score
+    answer = QuestionAnswer(chosen.text, *place, null_score, candidates)
+    return answer.with_threshold(threshold)

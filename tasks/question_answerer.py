@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -18,7 +18,7 @@ from bert_keras.errors import UserError
 from bert_keras.metrics import squad
 from bert_keras.metrics.glue import mean_cross_entropy
 from bert_keras.models.encoder import BertEncoder
-from bert_keras.tasks.answer_decoding import QuestionAnswer, best_and_null, best_answers
+from bert_keras.tasks.answer_decoding import AnsweredQuestions, QuestionAnswer, best_answers
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.dense_head import DenseHead
 from bert_keras.tasks.distillation import soft_divergence, weighted_sum
@@ -153,31 +153,31 @@ class QuestionAnswerer(FineTunedTask):
         labels = None if examples.answers is None else windows.targets(examples)
         return PreparedQuestions(examples, windows.inputs, labels, windows)
 
-    def run(self, prepared: Prepared, batch_size: int | None = None) -> list[np.ndarray]:
-        """Start and end logits of each window, `[length, 2]`."""
-        return self.token_outputs(prepared.inputs, batch_size)
-
-    def answers(self, prepared: Prepared, outputs: Sequence[np.ndarray]) -> list[QuestionAnswer]:
+    def run(self, prepared: Prepared, batch_size: int | None = None) -> AnsweredQuestions:
         assert isinstance(prepared, PreparedQuestions)
-        limits = self.n_best, self.max_answer_length
-        threshold = self.null_score_threshold if self.impossible else None
-        contexts = prepared.examples.contexts
-        return best_answers(prepared.windows, contexts, outputs, *limits, threshold)
+        logits = self.token_outputs(prepared.inputs, batch_size)
+        limits = self.n_best, self.max_answer_length, 0.0 if self.impossible else None
+        answers = best_answers(prepared.windows, prepared.examples.contexts, logits, *limits)
+        return AnsweredQuestions(logits, answers)
 
-    def metrics_of(self, prepared: Prepared, outputs: Sequence[np.ndarray]) -> dict[str, float]:
+    def answers(self, prepared: Prepared, outputs: AnsweredQuestions) -> list[QuestionAnswer]:
+        threshold = self.null_score_threshold if self.impossible else None
+        return [answer.with_threshold(threshold) for answer in outputs.answers]
+
+    def metrics_of(self, prepared: Prepared, outputs: AnsweredQuestions) -> dict[str, float]:
         """Loss, and SQuAD's metrics in percent; those of 2.0 where questions may be impossible."""
         answers, golds = self.answers(prepared, outputs), prepared.examples.gold_texts()
         texts = [answer.answer for answer in answers]
-        pairs = zip(prepared.gold, outputs, strict=True)
+        pairs = zip(prepared.gold, outputs.logits, strict=True)
         loss = {"loss": float(np.mean([mean_cross_entropy(x, y.T) for x, y in pairs]))}
         if not self.impossible and all(golds):
             return {**loss, **squad.answerable_metrics(texts, golds)}
-        return {**loss, **squad.metrics_with_impossible(texts, golds, *best_and_null(answers))}
+        return {**loss, **squad.metrics_with_impossible(texts, golds, *outputs.best_and_null())}
 
-    def tune(self, dev: Prepared, outputs: Any, given: Mapping[str, Any]) -> None:
+    def tune(self, dev: Prepared, outputs: AnsweredQuestions, given: Mapping[str, Any]) -> None:
         """Sets the threshold that gives the best F1, where there is one and none was chosen."""
         if self.impossible and "null_score_threshold" not in given:
-            scores = best_and_null(self.answers(dev, outputs))
+            scores = outputs.best_and_null()
             self.null_score_threshold = squad.tuned_threshold(*scores, dev.examples.gold_texts())
 
     def metric_names(self) -> tuple[str, ...]:

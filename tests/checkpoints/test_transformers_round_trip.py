@@ -6,7 +6,6 @@ of another environment that has `torch` and `transformers`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -20,7 +19,17 @@ from keras import ops
 
 from bert_keras import checkpoints
 from bert_keras.layers.masked_lm_head import MaskedLMHead
-from bert_keras.tasks import MultipleChoice, SentenceEmbedder
+from bert_keras.tasks import (
+    AnsweringTask,
+    FillMask,
+    MultiLabelClassifier,
+    MultipleChoice,
+    QuestionAnswerer,
+    SentenceEmbedder,
+    TextClassifier,
+    TextRegressor,
+    TokenTagger,
+)
 from tests import small, small_pretraining
 
 SENTENCES = pathlib.Path(__file__).parent / "sentence_transformers_outputs.py"
@@ -139,32 +148,6 @@ def test_minilm(minilm, tmp_path, interpreter):
     assert_equal_in_transformers(OurModel(minilm), tmp_path, interpreter)
 
 
-@pytest.mark.slow
-def test_a_masked_lm_without_pooler(tiny_mlm, tmp_path, interpreter):
-    checkpoint = checkpoints.open_checkpoint(tiny_mlm)
-    encoder, head = checkpoint.encoder(), MaskedLMHead(checkpoint.config, name="masked_lm")
-    head.build()
-    checkpoint.fill_head("masked_lm", head.named_weights())
-    inputs = features(checkpoint.config.vocab_size)
-    np.savez(tmp_path / "features.npz", **inputs)
-    checkpoints.save_pretrained(
-        tmp_path / "BertForMaskedLM",
-        checkpoint.config,
-        "BertForMaskedLM",
-        encoder,
-        {"masked_lm": head.named_weights()},
-    )
-
-    subprocess.run([interpreter, str(SCRIPT), str(tmp_path)], check=True)
-
-    real = inputs["padding_mask"] == 1
-    rows = ops.convert_to_numpy(encoder(inputs)["sequence_output"])[real]
-    theirs = np.load(tmp_path / "BertForMaskedLM" / "outputs.npz")["logits"][real]
-    found = ops.convert_to_numpy(head(rows, encoder.embeddings.word_embeddings))
-    print(np.abs(found - theirs).max())
-    np.testing.assert_allclose(found, theirs, rtol=0, atol=LOGITS_TOLERANCE)
-
-
 @pytest.mark.parametrize("next_sentence", [True, False])
 def test_a_pretrainer(next_sentence, tmp_path, interpreter):
     task = small_pretraining.pretrainer(0.0, next_sentence, initializer_range=0.2)
@@ -189,20 +172,84 @@ def test_a_pretrainer(next_sentence, tmp_path, interpreter):
         np.testing.assert_allclose(ours["nsp_logits"], expected, rtol=0, atol=1e-5)
 
 
-def test_multiple_choice(tmp_path, interpreter):
-    task = MultipleChoice(small.encoder(), small.tokenizer(), max_length=16)
-    contexts, choices = ["the film was", "it is"], [["bad", "a good plot !", "fine"]] * 2
-    prepared = task.prepare(task.examples_of((contexts, choices)))
-    examples = dataclasses.replace(prepared, labels=np.zeros(2, np.int32))
-    inputs, _ = task.training_examples(examples).batch(np.arange(2))
-    np.savez(tmp_path / "features.npz", **inputs)
-    task.save_pretrained(tmp_path / "BertForMultipleChoice")
+# What each task is made with.
+_CLASSES, _TAGS = {"labels": ["a", "b", "c"]}, {"labels": ["O", "B-X", "I-X"]}
+TASK_KINDS: dict[str, tuple[type[AnsweringTask], dict[str, Any]]] = {
+    "classification": (TextClassifier, _CLASSES),
+    "several_labels": (MultiLabelClassifier, _CLASSES),
+    "regression": (TextRegressor, {}),
+    "tagging": (TokenTagger, _TAGS),
+    "tagging_crf": (TokenTagger, {**_TAGS, "crf": True}),
+    "question_answering": (QuestionAnswerer, {"max_length": 32}),
+    "multiple_choice": (MultipleChoice, {}),
+    "fill_mask": (FillMask, {}),
+}
 
-    subprocess.run([interpreter, str(SCRIPT), str(tmp_path)], check=True)
 
-    theirs = np.load(tmp_path / "BertForMultipleChoice" / "outputs.npz")["logits"]
-    print(np.abs(task.run(prepared) - theirs).max())
-    np.testing.assert_allclose(task.run(prepared), theirs, rtol=0, atol=LOGITS_TOLERANCE)
+def with_random_head(task: AnsweringTask) -> AnsweringTask:
+    random = np.random.default_rng(8)
+    for weight in task.head_weights().values():
+        weight.assign(random.normal(0, 0.1, weight.shape))
+    return task
+
+
+def inputs_of(task: AnsweringTask) -> dict[str, np.ndarray]:
+    inputs = features(task.encoder.config.vocab_size)
+    if isinstance(task, MultipleChoice):
+        return {name: rows[None] for name, rows in inputs.items()}
+    if isinstance(task, FillMask):
+        inputs["token_ids"][:, 1] = task.tokenizer.mask_id
+    return inputs
+
+
+def assert_tasks_equal_in_transformers(
+    tasks: dict[str, AnsweringTask], folder: pathlib.Path, python: str
+) -> None:
+    for name, task in tasks.items():
+        task.save_pretrained(folder / name)
+        np.savez(folder / name / "features.npz", **inputs_of(task))
+    run = subprocess.run([python, str(SCRIPT), str(folder)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    for name, task in tasks.items():
+        inputs, theirs = inputs_of(task), dict(np.load(folder / name / "outputs.npz"))
+        found = ops.convert_to_numpy(task(inputs))
+        real = inputs["padding_mask"] == 1
+        if isinstance(task, FillMask):
+            wanted = theirs["logits"][inputs["token_ids"] == task.tokenizer.mask_id]
+        elif isinstance(task, QuestionAnswerer):
+            both = np.stack([theirs["start_logits"], theirs["end_logits"]], axis=-1)
+            found, wanted = found[real], both[real]
+        elif isinstance(task, TokenTagger):
+            found, wanted = found[real], theirs["logits"][real]
+        else:
+            wanted = theirs["logits"].reshape(found.shape)
+        print(name, np.abs(found - wanted).max(), np.abs(wanted).max())
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=LOGITS_TOLERANCE, err_msg=name)
+
+
+def test_every_task(tmp_path, interpreter):
+    tasks = {
+        name: with_random_head(
+            cls(
+                small.encoder(add_pooler=cls.needs_pooler),
+                small.tokenizer(),
+                **{"max_length": 16, **options},
+            )
+        )
+        for name, (cls, options) in TASK_KINDS.items()
+    }
+    assert_tasks_equal_in_transformers(tasks, tmp_path, interpreter)
+
+
+@pytest.mark.slow
+def test_every_task_with_real_weights(minilm, tiny_mlm, tmp_path, interpreter):
+    tasks = {
+        name: with_random_head(cls.from_pretrained(minilm, **options))
+        for name, (cls, options) in TASK_KINDS.items()
+        if cls is not FillMask
+    }
+    tasks["fill_mask"] = FillMask.from_pretrained(tiny_mlm)
+    assert_tasks_equal_in_transformers(tasks, tmp_path, interpreter)
 
 
 def assert_equal_in_sentence_transformers(

@@ -25,8 +25,8 @@ def _logits(values: list[int]) -> list[np.ndarray]:
 
 def _plain(
     windows: QuestionWindows, logits: list[np.ndarray], n_best: int, longest: int, with_null: bool
-) -> list[str]:
-    """The texts, best first."""
+) -> dict[str, float]:
+    """The texts with their logits, best first."""
     spans = []
     for row, own in enumerate(logits):
         best = windows.max_context(np.array([row]), len(own))[0]
@@ -42,11 +42,14 @@ def _plain(
                     start = windows.contexts.starts[first + shift]
                     text = CONTEXT[start : windows.contexts.ends[last + shift]]
                     spans.append((float(own[first, 0] + own[last, 1]), text))
+    null = min(float(own[0].sum()) for own in logits)
     if with_null:
-        spans.append((min(float(own[0].sum()) for own in logits), ""))
-    ranked = [text for _, text in sorted(spans, key=lambda span: -span[0])]
-    kept = list(dict.fromkeys(ranked))[:n_best]
-    return kept + [""] if with_null and "" not in kept else kept
+        spans.append((null, ""))
+    kept: dict[str, float] = {}
+    for logit, text in sorted(spans, key=lambda span: -span[0]):
+        if len(kept) < n_best:
+            kept.setdefault(text, logit)
+    return {**kept, "": null} if with_null or not kept else kept
 
 
 @settings(deadline=None, max_examples=150)
@@ -63,13 +66,15 @@ def test_answers_are_those_of_the_definition(
     threshold = 0.0 if with_null else None
     (found,) = best_answers(WINDOWS, [CONTEXT], logits, n_best, longest, threshold)
     want = _plain(WINDOWS, logits, n_best, longest, with_null)
-    assert [candidate.text for candidate in found.answers] == (want or [""])
-    assert sum(candidate.score for candidate in found.answers) == pytest.approx(1)
+    assert [candidate.text for candidate in found.answers] == list(want)
+    weights = np.exp(list(want.values()))
+    scores = [candidate.score for candidate in found.answers]
+    assert scores == pytest.approx(weights / weights.sum())
     for candidate in [found, *found.answers]:
         text = candidate.answer if isinstance(candidate, QuestionAnswer) else candidate.text
         assert CONTEXT[candidate.start : candidate.end] == text
-    if not with_null and want:
-        assert found.answer == want[0]
+    if not with_null:
+        assert found.answer == next(iter(want))
 
 
 def _peaks(*peaks: tuple[int, int, float]) -> list[np.ndarray]:
@@ -80,7 +85,9 @@ def _peaks(*peaks: tuple[int, int, float]) -> list[np.ndarray]:
     return [logits]
 
 
-@pytest.mark.parametrize(("threshold", "answer"), [(1.5, "film"), (0.5, ""), (None, "film")])
+@pytest.mark.parametrize(
+    ("threshold", "answer"), [(1.5, "film"), (1.0, "film"), (0.5, ""), (None, "film")]
+)
 def test_the_threshold_decides_between_no_answer_and_the_best(
     threshold: float | None, answer: str
 ) -> None:
@@ -90,6 +97,9 @@ def test_the_threshold_decides_between_no_answer_and_the_best(
     assert found.answer == answer and found.null_score == 1.0
     assert found.best_text == "film"
     assert ("" in [candidate.text for candidate in found.answers]) == (threshold is not None)
+    if threshold is not None:
+        (other,) = best_answers(windows, ["good film bad"], logits, null_threshold=9.0)
+        assert other.answer == "film" and other.with_threshold(threshold) == found
 
 
 @pytest.mark.parametrize("threshold", [None, -100.0, 100.0])

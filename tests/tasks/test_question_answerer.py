@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from unittest import mock
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow as tf
 from bert_keras import cli
 from bert_keras.data.questions import QuestionExamples, questions_of
 from bert_keras.errors import UserError
-from bert_keras.tasks import QuestionAnswerer
+from bert_keras.tasks import QuestionAnswerer, question_answerer
 from tests import small
 
 # Words that are no articles, which the metrics leave out.
@@ -55,7 +56,7 @@ def test_the_loss_is_the_mean_of_start_and_end_and_knows_no_padding(model) -> No
         for one in (features, wider)
     )
     want = 0.0
-    for own, gold in zip(model.run(prepared), labels, strict=True):
+    for own, gold in zip(model.run(prepared).logits, labels, strict=True):
         exact = own.astype(np.float64)
         sums = np.log(np.exp(exact).sum(axis=0))
         want += (sums - exact[gold, [0, 1]]).mean()
@@ -129,13 +130,19 @@ def _texts(answers: list[dict]) -> list[str]:
     return [answer["text"] for answer in answers] or [""]
 
 
-def test_the_verbs_tune_and_keep_the_null_threshold(tmp_path: pathlib.Path, capsys) -> None:
+def test_the_verbs_tune_and_keep_the_null_threshold(
+    tmp_path: pathlib.Path, capsys, monkeypatch
+) -> None:
+    decoded = mock.Mock(side_effect=question_answerer.best_answers)
+    monkeypatch.setattr(question_answerer, "best_answers", decoded)
     _model(impossible=True, null_score_threshold=9.0).save_pretrained(tmp_path / "init")
     train = _squad(tmp_path / "train.json", _examples(256, impossible=0.4))
     dev = _squad(tmp_path / "dev.json", _examples(40, seed=5, impossible=0.4))
     command = ["finetune", "--task=question_answering", f"--init={tmp_path}/init", "--epochs=6"]
     command += [f"--train={train}", f"--dev={dev}", "--learning_rate=5e-3", "--seq_length=32"]
     assert cli.main([*command, f"--output_dir={tmp_path}/out"]) == 0
+    # Once after each epoch and once at the end, though the threshold is tuned there.
+    assert decoded.call_count == 6 + 1
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["f1"] == metrics["best_f1"] > 50
     assert {"HasAns_exact", "NoAns_f1", "best_exact_thresh"} <= set(metrics)

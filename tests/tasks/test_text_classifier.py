@@ -282,6 +282,12 @@ def test_labels_found_in_fit_under_mirrored_strategy(two_replicas):
     # 33 examples: the last batch is one example for two replicas.
     classifier.fit(_dataset(33, batch=16), verbose=0)
     assert classifier.labels == small.LABELS
+    texts, labels = small.sentences(33)
+    logs = classifier.evaluate(_dataset(33, batch=16), verbose=0, return_dict=True)
+    answers = list(zip(classifier.predict(texts), labels, strict=True))
+    assert logs["accuracy"] == pytest.approx(np.mean([a.label == label for a, label in answers]))
+    losses = [-np.log(a.scores[label]) for a, label in answers]
+    assert logs["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
 
 
 def test_what_cannot_be_trained_is_refused():

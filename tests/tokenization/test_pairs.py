@@ -40,6 +40,12 @@ def test_single_rows() -> None:
     }
 
 
+def test_a_padding_token_inside_a_row_is_no_padding() -> None:
+    features = packed([[7, 0], [0]], paired=False, max_length=4, pad_to=None)
+    assert features["token_ids"] == [[2, 7, 0, 3], [2, 0, 3, 0]]
+    assert features["padding_mask"] == [[1, 1, 1, 1], [1, 1, 1, 0]]
+
+
 def test_pairs() -> None:
     rows = [[7, 8, 9], [5], [], [6, 6], [4, 4, 4], []]
     assert packed(rows, paired=True, max_length=7, pad_to=8) == {
