@@ -74,10 +74,10 @@ class MultiLabelClassifier(LabelledText):
     ) -> StepResult:
         """Sigmoid cross-entropy, the mean over the labels, summed over the examples."""
         labels = tf.reshape(tf.cast(labels, outputs.dtype), tf.shape(outputs))
-        if class_weights is None:
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, outputs)
-        else:
-            losses = tf.nn.weighted_cross_entropy_with_logits(labels, outputs, class_weights)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, outputs)
+        if class_weights is not None:
+            # TensorFlow's own weighted loss has a wrong gradient where a logit is 0.
+            losses *= tf.where(labels > 0.5, class_weights, 1.0)
         return StepResult({"loss": LossTerm.of(tf.reduce_mean(losses, axis=-1), weights)}, outputs)
 
     def distance_from(self, targets: Any, outputs: Any, *batch: Any) -> tf.Tensor:

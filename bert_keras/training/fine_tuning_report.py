@@ -112,7 +112,7 @@ def _confusion_matrix(matrix: Mapping[str, Any]) -> str:
 
 
 def _by_answer_length(rows: Sequence[Row]) -> str:
-    """Exact match and F1 by the words of the shortest gold answer."""
+    """Exact match and F1, in percent, by the words of the shortest gold answer."""
     groups: dict[str, list[Row]] = {}
     for name in ("no answer", *_length_names()):
         groups[name] = []
@@ -143,7 +143,8 @@ def _length_name(words: int | None) -> str:
 
 
 def _mean(rows: Sequence[Row], name: str) -> float:
-    return float(sum(row[name] for row in rows) / len(rows))
+    """In percent, as the metrics of questions are."""
+    return float(100 * sum(row[name] for row in rows) / len(rows))
 
 
 def _scatter(rows: Sequence[Row]) -> str:

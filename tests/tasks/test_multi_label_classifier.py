@@ -137,6 +137,31 @@ def test_balanced_weights_equal_scikit_learn(tmp_path):
             TextClassifier.options_from(train, {"class_weights": wrong})
 
 
+def test_balanced_weights_of_several_labels_put_a_half_at_the_labels_share(tmp_path):
+    from sklearn.utils.class_weight import compute_class_weight
+
+    _, hot = _data(40, seed=4)
+    hot[:, 1] = np.arange(40) % 8 == 0
+    rows = [f"a film\t{','.join(np.array(LABELS)[row == 1])}" for row in hot]
+    (tmp_path / "a.tsv").write_text("\n".join(["text\tlabels", *rows]) + "\n")
+    train = MultiLabelClassifier.read(DataSource(str(tmp_path / "a.tsv")))
+    given = {"labels": LABELS, "class_weights": "balanced"}
+    weights = MultiLabelClassifier.options_from(train, given)["class_weights"]
+    for label, column in zip(LABELS, hot.T, strict=True):
+        without, with_it = compute_class_weight("balanced", classes=np.array([0, 1]), y=column)
+        assert weights[label] == pytest.approx(with_it / without)
+    assert weights["blame"] == pytest.approx(7)
+
+    # Of all answers that do not look at the text, the best is a half for every label.
+    classifier = _classifier(class_weights=weights)
+    logits = tf.Variable(tf.zeros(3))
+    with tf.GradientTape() as tape:
+        outputs = tf.tile(logits[None], [40, 1])
+        terms = classifier.loss_terms(outputs, hot, None, classifier.label_weights()).terms
+        loss = terms["loss"].mean()
+    np.testing.assert_allclose(tape.gradient(loss, logits), 0.0, atol=1e-6)
+
+
 def test_the_verbs(tmp_path, capsys):
     (tmp_path / "vocab.txt").write_text("\n".join(small.VOCABULARY) + "\n")
     arguments = [

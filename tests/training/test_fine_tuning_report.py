@@ -167,7 +167,7 @@ def test_answers_are_marked_in_their_context(tmp_path):
     assert page.index("Who is two?") < page.index("Who is three?") < page.index("Who is one?")
     assert "Who is four?" not in page
     assert "<th>no answer</th><td>1</td><td>0</td><td>0</td>" in page
-    assert "<th>1</th><td>2</td><td>0.5</td><td>0.75</td>" in page
+    assert "<th>1</th><td>2</td><td>50</td><td>75</td>" in page
     assert "<th>5 to 8</th><td>1</td>" in page and "9 to 16" not in page
 
 
