@@ -53,14 +53,7 @@ class LabelledText(PooledText, LabelledTask):
     def set_labels(self, labels: Sequence[Label]) -> None:
         """As `LabelledTask.set_labels`; a class weight of anything else is a UserError."""
         super().set_labels(labels)
-        names = [str(label) for label in self.labels]
-        for label, weight in self._class_weights.items():
-            if str(label) not in names:
-                raise UserError(
-                    f"a class weight is of {label!r}, expected one of {', '.join(names)}"
-                )
-            if not 0 < weight < float("inf"):
-                raise UserError(f"the class weight of {label!r} is {weight}, expected above 0")
+        _check_class_weights(self._class_weights, self.labels)
 
     def label_weights(self) -> tf.Tensor | None:
         """The class weights in the order of the labels, float32; None where there are none."""
@@ -108,6 +101,7 @@ class LabelledText(PooledText, LabelledTask):
             options["class_weights"] = dict(zip(labels, weights, strict=True))
         elif isinstance(chosen, str):
             options["class_weights"] = _parse_class_weights(chosen)
+            _check_class_weights(options["class_weights"], labels, "--class_weights: ")
         return options
 
     # Saving.
@@ -123,6 +117,19 @@ class LabelledText(PooledText, LabelledTask):
         labels = directory / "labels.txt"
         labels.write_text("".join(f"{label}\n" for label in self.labels), encoding="utf-8")
         return [*super().write_assets(directory), labels]
+
+
+def _check_class_weights(
+    weights: Mapping[Any, float], labels: Sequence[Label], where: str = ""
+) -> None:
+    names = [str(label) for label in labels]
+    for label, weight in weights.items():
+        if str(label) not in names:
+            raise UserError(
+                f"{where}a class weight is of {label!r}, expected one of {', '.join(names)}"
+            )
+        if not 0 < weight < float("inf"):
+            raise UserError(f"{where}the class weight of {label!r} is {weight}, expected above 0")
 
 
 def _parse_class_weights(written: str) -> dict[str, float]:

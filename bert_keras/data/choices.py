@@ -123,7 +123,7 @@ def _column(table: Table, flag: str, given: str | None, usual: Sequence[str]) ->
     if found is None:
         wanted = f"{flag}={given}" if given is not None else f"{listed(usual)}, or {flag}"
         raise UserError(
-            f"{table.source}: the columns are {listed(table.columns)}, expected {wanted}"
+            f"{table.header}: the columns are {listed(table.columns)}, expected {wanted}"
         )
     return found
 
@@ -140,7 +140,7 @@ def _choices(table: Table) -> list[list[str]]:
     numbers = sorted(number for number, _ in columns)
     if len(numbers) < 2 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise UserError(
-            f"{table.source}: the columns are {listed(table.columns)}, expected choices, or "
+            f"{table.header}: the columns are {listed(table.columns)}, expected choices, or "
             "ending0, ending1 and so on (ending, choice, answer or option)"
         )
     values = [column_values(table, name, _as_choice) for _, name in sorted(columns)]

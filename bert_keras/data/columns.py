@@ -34,7 +34,7 @@ class Columns:
 
 
 def choose_columns(
-    source: str,
+    header: str,
     there: Sequence[str],
     text_column: str | None,
     pair_column: str | None,
@@ -44,7 +44,7 @@ def choose_columns(
     """The named columns, or else those that go by a known name.
 
     A text column that is named without a pair column means single texts, also where the table
-    holds pairs.
+    holds pairs. `header` is where the columns are named, for messages.
 
     Raises:
         UserError: a named column is not there, or nothing there goes by a known name.
@@ -56,15 +56,15 @@ def choose_columns(
     }
     for flag, name in named.items():
         if name is not None and name not in there:
-            raise UserError(f"{source}: {flag}={name} is not among the columns {listed(there)}")
+            raise UserError(f"{header}: {flag}={name} is not among the columns {listed(there)}")
     if text_column is None:
-        text_column, pair_column = _known_text(source, there, pair_column)
+        text_column, pair_column = _known_text(header, there, pair_column)
     if not labelled:
         return Columns(text_column, pair_column, None)
     label_column = label_column or label_column_of(there)
     if label_column is None:
         raise UserError(
-            f"{source}: no label column; the columns are {listed(there)}, expected one of "
+            f"{header}: no label column; the columns are {listed(there)}, expected one of "
             f"{listed(_LABELS)}, or --label_column"
         )
     return Columns(text_column, pair_column, label_column)
@@ -76,7 +76,7 @@ def label_column_of(there: Sequence[str]) -> str | None:
 
 
 def _known_text(
-    source: str, there: Sequence[str], pair_column: str | None
+    header: str, there: Sequence[str], pair_column: str | None
 ) -> tuple[str, str | None]:
     if pair_column is None:
         for first, second in _PAIRS:
@@ -85,7 +85,7 @@ def _known_text(
     text_column = _first([name for name in _TEXTS if name != pair_column], there)
     if text_column is None:
         raise UserError(
-            f"{source}: no text column; the columns are {listed(there)}, expected one of "
+            f"{header}: no text column; the columns are {listed(there)}, expected one of "
             f"{listed(_TEXTS)}, or --text_column"
         )
     return text_column, pair_column

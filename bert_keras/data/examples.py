@@ -155,7 +155,7 @@ def read_kind(kind: type[Kind], source: DataSource, labelled: bool = True) -> Ki
     """As `read_examples`, with labels of the kind's own sort."""
     table = read_table(source.spec, source.tfds_dir, labelled)
     named = source.text_column, source.pair_column, source.label_column
-    columns = choose_columns(table.source, table.columns, *named, labelled)
+    columns = choose_columns(table.header, table.columns, *named, labelled)
     label, pair = columns.label, columns.pair
     return kind(
         texts=column_values(table, columns.text, as_text),

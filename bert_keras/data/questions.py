@@ -279,7 +279,7 @@ def _column(table: tables.Table, flag: str, given: str | None, usual: str) -> st
     name = given or usual
     if name not in table.columns:
         raise UserError(
-            f"{table.source}: the columns are {listed(table.columns)}, expected {name} (--{flag})"
+            f"{table.header}: the columns are {listed(table.columns)}, expected {name} (--{flag})"
         )
     return name
 

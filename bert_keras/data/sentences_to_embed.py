@@ -138,7 +138,7 @@ def read_sentences(source: DataSource, labelled: bool = True) -> SentencesToEmbe
         names = tuple(name for name in _GROUP if name in table.columns)
     else:
         chosen = choose_columns(
-            table.source, table.columns, source.text_column, source.pair_column, None, False
+            table.header, table.columns, source.text_column, source.pair_column, None, False
         )
         names = _names(table, chosen, labelled)
     label = _label_column(table, source.label_column) if labelled and len(names) == 2 else None
@@ -155,7 +155,7 @@ def _names(table: Table, chosen: Columns, labelled: bool) -> tuple[str, ...]:
         return chosen.text, chosen.pair
     if labelled:
         raise UserError(
-            f"{table.source}: has single texts, expected pairs or triplets; the columns are "
+            f"{table.header}: has single texts, expected pairs or triplets; the columns are "
             f"{listed(table.columns)}"
         )
     return (chosen.text,)
@@ -164,7 +164,7 @@ def _names(table: Table, chosen: Columns, labelled: bool) -> tuple[str, ...]:
 def _label_column(table: Table, given: str | None) -> str | None:
     if given is not None and given not in table.columns:
         raise UserError(
-            f"{table.source}: --label_column={given} is not among the columns "
+            f"{table.header}: --label_column={given} is not among the columns "
             f"{listed(table.columns)}"
         )
     return given or label_column_of(table.columns)

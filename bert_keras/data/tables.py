@@ -40,6 +40,11 @@ class Table:
     rows: Sequence[Sequence[Any]]
     lines: list[int]
 
+    @property
+    def header(self) -> str:
+        """Where the columns have their names: a file's first line, a TensorFlow dataset."""
+        return self.source if self.source.startswith("tfds:") else f"{self.source}:1"
+
 
 def read_tsv(source: str, lines: Sequence[str]) -> Table:
     """Tab separated values as GLUE writes them: a quotation mark is a character like any other.

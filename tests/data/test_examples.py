@@ -125,9 +125,9 @@ def test_standard_input(
     [
         ("a.tsv", "text\tlabel\nx\t1\ny\t\n", r"a\.tsv:3: column 'label' is empty"),
         ("a.tsv", "text\tlabel\nx\t \n", r"a\.tsv:2: column 'label' is empty"),
-        ("a.tsv", "body\tlabel\nx\t1\n", r"a\.tsv: no text column; the columns are body, label"),
-        ("a.csv", "text,kind\nx,1\n", r"a\.csv: no label column; the columns are text, kind"),
-        ("a.tsv", "just a text\nanother\n", r"a\.tsv: no text column; .* are just a text"),
+        ("a.tsv", "body\tlabel\nx\t1\n", r"a\.tsv:1: no text column; the columns are body, label"),
+        ("a.csv", "text,kind\nx,1\n", r"a\.csv:1: no label column; the columns are text, kind"),
+        ("a.tsv", "just a text\nanother\n", r"a\.tsv:1: no text column; .* are just a text"),
         ("a.csv", "", r"a\.csv: the file is empty"),
         ("a.jsonl", '{"text": 1, "label": 1}', r"a\.jsonl:1: column 'text' holds 1, expected a t"),
         ("a.jsonl", '{"text": "a", "label": null}', r":1: column 'label' holds null, expected a l"),

@@ -124,16 +124,21 @@ def test_balanced_weights_equal_scikit_learn(tmp_path):
     from sklearn.utils.class_weight import compute_class_weight
 
     path = tmp_path / "a.tsv"
-    path.write_text("text\tlabel\n" + "x\ta\n" * 7 + "y\tb\n" * 2 + "z\tc\n")
+    path.write_text("text\tlabel\n" + "x\ta\n" * 7 + "y\tb\n" * 2 + "z\tb : c\n")
     train = TextClassifier.read(DataSource(str(path)))
     options = TextClassifier.options_from(train, {"class_weights": "balanced"})
     labels = np.array(train.labels)
     expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-    assert options["class_weights"] == pytest.approx(dict(zip("abc", expected, strict=True)))
+    assert options["class_weights"] == pytest.approx(
+        dict(zip(("a", "b", "b : c"), expected, strict=True))
+    )
     options = TextClassifier.options_from(train, {"class_weights": "a:2,b : c:0.5"})
     assert options["class_weights"] == {"a": 2.0, "b : c": 0.5}
     for wrong in ("a", "a:x", ":2"):
         with pytest.raises(UserError, match="expected balanced or label:weight"):
+            TextClassifier.options_from(train, {"class_weights": wrong})
+    for wrong in ("d:2", "a:0", "a:nan"):
+        with pytest.raises(UserError, match="^--class_weights: .* expected"):
             TextClassifier.options_from(train, {"class_weights": wrong})
 
 
