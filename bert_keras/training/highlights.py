@@ -23,7 +23,8 @@ STYLE = """
            break-inside: avoid; }
 .mistake p { margin: .2rem 0; overflow-wrap: anywhere; }
 .verdict { color: #555; font-size: .9rem; }
-.field { color: #666; font-size: .8rem; display: inline-block; min-width: 3.5rem; }
+.field { color: #666; font-size: .8rem; display: inline-block; min-width: 3.5rem;
+         margin-right: .5rem; }
 mark { color: inherit; background: none; padding: .05rem .1rem; border-radius: 3px; }
 mark sub { font-size: .65rem; margin-left: .15rem; color: #444; }
 mark.right { background: #e4e8ec; }

@@ -14,6 +14,7 @@ from bert_keras.data.tagged_sentences import sentences_of
 from bert_keras.data.training_examples import NO_LABEL
 from bert_keras.errors import UserError
 from bert_keras.tasks import TokenTagger
+from bert_keras.tasks.tag_decoding import TaggedWords
 from tests import small
 
 TEXT = "the great film was a film, actors"
@@ -134,6 +135,15 @@ def test_tags_without_prefixes_are_scored_by_accuracy():
     assert set(tagger.metrics_of(prepared, outputs)) == {"loss", "accuracy"}
     assert set(tagger.details(prepared, outputs)["per_type"]) >= {"NN", "VB"}
     assert tagger.answers(prepared, outputs)[0].entities == []
+
+
+def test_no_entity_goes_on_in_the_next_sentence():
+    tagger = _tagger(labels=["O", "B-x", "I-x"])
+    prepared = tagger.prepare(sentences_of([["great"], ["film"]], [["B-x"], ["B-x"]]))
+    found = TaggedWords(np.zeros((2, 3), np.float32), np.array([1, 2]), np.ones(2, np.float32))
+    # As in seqeval, I- at the beginning of a sentence begins an entity.
+    assert tagger.metrics_of(prepared, found)["f1"] == 1.0
+    assert [len(answer.entities) for answer in tagger.answers(prepared, found)] == [1, 1]
 
 
 def test_unknown_tags_are_named():
