@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +15,15 @@ import benchmarks.sides.tensorflow_threads  # noqa: F401, isort: skip
 
 import bert_keras as bk
 from benchmarks.sides.text_clients import ServedSentences
-from bert_keras.export import saved_model
+from bert_keras.export import deployment, saved_model
 
 
 class Serving(ServedSentences):
-    """A servable of the weights in `precision`, and the development server on it."""
+    """A servable of the weights in `precision`, and the development server on it.
+
+    With `batching`, calls share runs by the parameters that `bert-keras export` writes, but for
+    the threads: on few cores one run at a time leaves the largest batches.
+    """
 
     method = "/tensorflow.serving.PredictionService/Predict"
 
@@ -29,9 +34,23 @@ class Serving(ServedSentences):
             work["weights"], max_length=work["max_length"], dtype=work["precision"]
         )
         saved_model.save(task, self._base / "1")
-        self._flags = list(work.get("flags", ()))
+        self._flags = self._batching() if work["batching"] else []
         super().__init__(work)
-        self.settings = " ".join([work["precision"], "bert-keras serve", *self._flags])
+        self.settings = f"{work['precision']}, bert-keras serve" + (
+            ": --enable_batching, batching.config with one batch thread, --grpc_max_threads=64"
+            * work["batching"]
+        )
+
+    def _batching(self) -> list[str]:
+        deployment.write_deployment(self._base, ["text"])
+        file = self._base / "batching.config"
+        text = re.sub(r"(num_batch_threads .*) \d+", r"\1 1", file.read_text())
+        file.write_text(text)
+        return [
+            "--enable_batching",
+            f"--batching_parameters_file={file}",
+            "--grpc_max_threads=64",
+        ]
 
     def command(self) -> Sequence[str]:
         base = f"--model_base_path={self._base}"

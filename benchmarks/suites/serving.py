@@ -7,7 +7,7 @@ from benchmarks.suites.inference import MINILM
 
 _LOADS = {
     "one_client": {"clients": 1, "sentences": 1, "examples": 500},
-    "clients": {"clients": 16, "sentences": 1, "examples": 1500},
+    "clients": {"clients": 64, "sentences": 1, "examples": 3000},
     "batches": {"clients": 4, "sentences": 32, "examples": 3200},
 }
 _PEERS = {
@@ -15,6 +15,12 @@ _PEERS = {
     "ONNX Runtime float32": ("onnx", "float32"),
     "ONNX Runtime int8": ("onnx", "int8"),
 }
+
+
+def _ours(precision: str, batching: bool) -> Side:
+    name = f"ours, {precision}" + ", calls share runs" * batching
+    options = {"precision": precision, "batching": batching}
+    return Side(name, "ours", "ours_serving:Serving", options)
 
 
 def _peer(name: str, workers: int, threads: int, usual: bool) -> Side:
@@ -32,7 +38,8 @@ def _peer(name: str, workers: int, threads: int, usual: bool) -> Side:
 
 def _match(name: str) -> Match:
     ours = tuple(
-        Side(f"ours, {precision}", "ours", "ours_serving:Serving", {"precision": precision})
+        _ours(precision, batching)
+        for batching in ((False, True) if name == "clients" else (False,))
         for precision in ("bfloat16", "float32")
     )
     # One call alone is fastest on all cores, many at once with a core each.
@@ -66,7 +73,7 @@ def _matches(options: Options) -> tuple[Match, ...]:
 
 SUITE = Suite(
     name="serving",
-    title="SST-2 over gRPC, all-MiniLM-L6-v2: one client; 16 clients; 4 clients with 32 sentences",
+    title="SST-2 over gRPC, all-MiniLM-L6-v2: one client; 64 clients; 4 clients with 32 sentences",
     matches=_matches,
     needs_assets=True,
 )
