@@ -14,6 +14,7 @@ from absl import flags
 
 from bert_keras.commands.loading import read_flagged
 from bert_keras.data.files import write_json, write_json_lines
+from bert_keras.data.tfds_source import with_split
 from bert_keras.errors import UserError
 from bert_keras.flags import ABSL_FLAGS, task_options
 from bert_keras.tasks import TASKS, FineTunedTask, Prepared
@@ -51,7 +52,7 @@ def run(values: flags.FlagValues) -> int:
     _check_flags(values)
     given = task_options.given(values)
     kind = TASKS[values.task].variant(given)
-    train = read_flagged(kind, values, values.train, labelled=True)
+    train = read_flagged(kind, values, with_split(values.train, "train"), labelled=True)
     dev = read_flagged(kind, values, values.dev, labelled=True) if values.dev else None
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(values.seed)

@@ -11,7 +11,13 @@ from bert_keras.data.tables import Table, listed
 from bert_keras.errors import UserError
 
 # A version is part of the name (glue/sst2:2.0.0); the split may hold a slice (train[:10%]).
-_SPEC = re.compile(r"tfds:(?P<name>\w+(?:/[\w.+-]+)?(?::\d+\.[\d*]+\.[\d*]+)?):(?P<split>.+)")
+_WHOLE = re.compile(r"tfds:(?P<name>\w+(?:/[\w.+-]+)?(?::\d+\.[\d*]+\.[\d*]+)?)")
+_SPEC = re.compile(_WHOLE.pattern + r":(?P<split>.+)")
+
+
+def with_split(spec: str, split: str) -> str:
+    """A data source with this split, if it is one of TFDS that names none."""
+    return f"{spec}:{split}" if _WHOLE.fullmatch(spec) else spec
 
 
 def read_tfds(spec: str, tfds_dir: str | pathlib.Path | None = None) -> Table:

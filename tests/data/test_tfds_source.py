@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from bert_keras.data import tfds_source
 from bert_keras.data.examples import read_examples
 from bert_keras.data.questions import read_questions
 from bert_keras.data.source import DataSource
@@ -189,3 +190,10 @@ def test_words_with_their_tags(folder: pathlib.Path) -> None:
     assert sorted(read_tagged(source, labelled=False).words or ()) == [[], ["Ada", "slept"]]
     plain = DataSource("tfds:local_reviews/single:test", tfds_dir=folder)
     assert sorted(read_tagged(plain, labelled=False).texts or ()) == ["Füm 0", "Füm 1"]
+
+
+def test_training_data_without_a_split_are_those_of_train() -> None:
+    for spec in ("tfds:glue/cola", "tfds:squad", "tfds:glue/cola:2.0.0"):
+        assert tfds_source.with_split(spec, "train") == f"{spec}:train"
+    for spec in ("tfds:glue/cola:test", "tfds:squad:train[:5%]", "tfds:a:1.0.0:dev", "train.tsv"):
+        assert tfds_source.with_split(spec, "train") == spec
