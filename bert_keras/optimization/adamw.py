@@ -80,7 +80,8 @@ class AdamW(ReducedOptimizer):
         index = self._get_variable_index(variable)
         rate = self._rate_of(index, learning_rate)
         if self._decay_flags[index]:
-            self.assign_sub(variable, ops.multiply(variable, rate * self.decay_rate))
+            # Not `assign_sub`, which would pass over the weights once more.
+            self.assign(variable, ops.multiply(variable, 1.0 - rate * self.decay_rate))
         self._adam_step(index, gradient, variable, rate)
 
     def _adam_step(self, index: int, gradient: Any, variable: Any, rate: Any) -> None:

@@ -27,6 +27,29 @@ def _squared_norm(tensor: Any) -> Any:
     return 2.0 * tf.nn.l2_loss(wide) if ON_TENSORFLOW else ops.sum(ops.square(wide))
 
 
+def _rows_once(grad: Any) -> Any:
+    """A gathered table's gradient lists a row once per use: here each row's sum, once.
+
+    Only the sums have the right norm, and they are few: the table's other rows, most of it, need
+    be neither read for the norm nor scaled. Where shapes are known they stay so, as TPUs need it.
+    """
+    if not isinstance(grad, tf.IndexedSlices) or grad.indices.shape.is_fully_defined():
+        return tf.convert_to_tensor(grad)
+    rows, places = tf.unique(grad.indices)
+    sums = tf.math.unsorted_segment_sum(grad.values, places, tf.size(rows))
+    return tf.IndexedSlices(sums, rows, grad.dense_shape)
+
+
+def _values(grad: Any) -> Any:
+    return grad.values if ON_TENSORFLOW and isinstance(grad, tf.IndexedSlices) else grad
+
+
+def _scaled(grad: Any, scale: Any) -> Any:
+    values = _values(grad)
+    scaled = values * ops.cast(scale, values.dtype)
+    return scaled if values is grad else tf.IndexedSlices(scaled, grad.indices, grad.dense_shape)
+
+
 class ReducedOptimizer(keras.optimizers.Optimizer):
     """An optimizer that sums gradients over replicas before it clips them.
 
@@ -85,9 +108,9 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
         """The gradients, scaled so that their global norm is at most `clip_norm`."""
         if self.clip_norm is None:
             return grads
-        norm = ops.sqrt(sum(_squared_norm(grad) for grad in grads))
+        norm = ops.sqrt(sum(_squared_norm(_values(grad)) for grad in grads))
         scale = self.clip_norm / ops.maximum(norm, self.clip_norm)
-        return [grad * ops.cast(scale, grad.dtype) for grad in grads]
+        return [_scaled(grad, scale) for grad in grads]
 
     def _backend_update_step(
         self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
@@ -96,12 +119,15 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
             clipped = self._clip(grads)
             super()._backend_update_step(clipped, trainable_variables, learning_rate)
             return
-        # A gathered table's gradient lists a row once per use; only the sum of the uses has
-        # the right norm, and only dense tensors can be reduced and clipped alike.
-        dense = [tf.convert_to_tensor(grad) for grad in grads]
         variables = [getattr(variable, "value", variable) for variable in trainable_variables]
-        reduced = self._all_reduce_sum_gradients(list(zip(dense, variables, strict=True)))
-        clipped = self._clip([grad for grad, _ in reduced])
+        if self._distribution_strategy.num_replicas_in_sync == 1:
+            reduced = [_rows_once(grad) for grad in grads]
+        else:
+            # Only dense tensors are reduced over replicas.
+            dense = [tf.convert_to_tensor(grad) for grad in grads]
+            pairs = self._all_reduce_sum_gradients(list(zip(dense, variables, strict=True)))
+            reduced = [grad for grad, _ in pairs]
+        clipped = [tf.convert_to_tensor(grad) for grad in self._clip(reduced)]
         tf.__internal__.distribute.interim.maybe_merge_call(
             self._distributed_tf_update_step,
             self._distribution_strategy,
