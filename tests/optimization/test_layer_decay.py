@@ -93,6 +93,7 @@ def _one_step(optimizer: keras.optimizers.Optimizer, strategy=None) -> list[np.n
     return [np.asarray(tf.convert_to_tensor(weight.value)) for weight in task.weights]
 
 
+@pytest.mark.slow
 def test_a_decay_of_one_is_plain_adamw_to_the_bit():
     plain = _one_step(AdamW(1e-2))
     for factors in (layer_decay_factors(1.0, layers=2), [("", 1.0)]):
@@ -100,6 +101,7 @@ def test_a_decay_of_one_is_plain_adamw_to_the_bit():
             np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_two_replicas_move_as_one_device_does(two_replicas):
     optimizer = AdamW(1e-2, rate_factors=layer_decay_factors(DECAY, layers=2))
     for got, want in zip(_one_step(optimizer, two_replicas), _one_step(optimizer), strict=True):

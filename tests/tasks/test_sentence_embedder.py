@@ -124,6 +124,7 @@ def test_lists_datasets_and_examples_are_the_same_batches(columns, scores):
         task._feature_dataset({"a": TEXTS}, None, None, 4, shuffle=False)
 
 
+@pytest.mark.slow
 def test_fit_learns_without_labels():
     task = _task(loss="multiple_negatives")
     assert task.embed(TEXTS, batch_size=2) == pytest.approx(_vectors(task), abs=1e-6)

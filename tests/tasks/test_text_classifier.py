@@ -261,6 +261,7 @@ def test_lora_after_a_prediction_changes_the_next_one():
     assert after != pytest.approx(before, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_features_in_place_of_texts_learn_the_same_labels():
     texts, labels = small.sentences(32)
     numbers = [small.LABELS.index(label) for label in labels]
@@ -275,6 +276,7 @@ def test_features_in_place_of_texts_learn_the_same_labels():
     np.testing.assert_allclose(runs[2], runs[1], atol=1e-7)
 
 
+@pytest.mark.slow
 def test_labels_found_in_fit_under_mirrored_strategy(two_replicas):
     with two_replicas.scope():
         classifier = small.classifier(labels=None)

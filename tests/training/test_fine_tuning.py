@@ -191,6 +191,7 @@ def test_the_order_of_the_data_depends_on_the_seed(tmp_path):
     assert not np.array_equal(first, weights("other", 1))
 
 
+@pytest.mark.slow
 def test_it_learns_on_two_replicas_too(tmp_path, two_replicas):
     settings = FineTuningSettings(epochs=10, batch_size=8, learning_rate=5e-3)
     tuner = _tuner(tmp_path, settings, strategy=two_replicas)

@@ -100,6 +100,7 @@ def test_what_is_made_meanwhile_is_not_waited_for(without_op_determinism):
     assert waited < _WAITED  # half of what making them took
 
 
+@pytest.mark.slow
 def test_several_replicas(two_replicas):
     def distributed(pause):
         return iter(two_replicas.experimental_distribute_dataset(_source(pause).batch(2)))
