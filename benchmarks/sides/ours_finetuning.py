@@ -33,7 +33,7 @@ class Finetuning(Side):
         texts, labels = for_training(work)
         examples = LabelledExamples(task.encode(texts), labels)
         self._logits = task.raw_outputs(task.encode(texts[:32]))
-        settings = FineTuningSettings(epochs=20, learning_rate=1e-5, **work["batching"])
+        settings = FineTuningSettings(epochs=100, learning_rate=1e-5, **work["batching"])
         self._folder = tempfile.TemporaryDirectory()
         folder = pathlib.Path(self._folder.name)
         self._tuner = FineTuner(task, examples, None, folder, settings, strategy, lambda _: None)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from bert_keras.data.batches import Ints, rounded_length
 
 # Rows tokenized at a time: enough to keep the tokenizer's operations busy.
 _CHUNK = 2048
@@ -35,17 +38,26 @@ class EncodedExamples:
     def __len__(self) -> int:
         return len(self.first_lengths)
 
-    def batch(
-        self, indices: npt.NDArray[np.integer], pad_to: int | None = None
-    ) -> dict[str, npt.NDArray[np.int32]]:
+    @functools.cached_property
+    def longest(self) -> int:
+        """Tokens of the longest example, at least 1."""
+        return int(self.lengths.max(initial=1))
+
+    def shape(self, indices: Ints, rounded: bool = False) -> tuple[int, int]:
+        """Rows and columns of `batch`, without making it."""
+        indices = np.asarray(indices)
+        length = int((self.splits[indices + 1] - self.splits[indices]).max(initial=1))
+        return len(indices), min(rounded_length(length), self.longest) if rounded else length
+
+    def batch(self, indices: Ints, rounded: bool = False) -> dict[str, npt.NDArray[np.int32]]:
         """Features of the examples at `indices`, int32 `[len(indices), length]`.
 
-        `length` is that of the longest, or `pad_to`.
+        `length` is that of the longest of them; `rounded`, so that few lengths occur, it is the
+        `rounded_length` of that, but no more than the longest example of all has.
         """
-        starts, ends = self.splits[indices], self.splits[np.asarray(indices) + 1]
-        lengths = ends - starts
-        width = pad_to or int(lengths.max(initial=1))
-        columns = np.arange(width)
+        starts = self.splits[indices]
+        lengths = self.splits[np.asarray(indices) + 1] - starts
+        columns = np.arange(self.shape(indices, rounded)[1])
         real = columns < lengths[:, None]
         token_ids = np.zeros(real.shape, np.int32)
         token_ids[real] = self.token_ids[(starts[:, None] + columns)[real]]

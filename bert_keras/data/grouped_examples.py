@@ -49,16 +49,27 @@ class GroupedExamples:
         longest = np.maximum.reduceat(self.inputs.lengths, self.splits[:-1])
         return longest * np.diff(self.splits)
 
-    def batch(self, indices: Ints) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
-        """Features int32 `[batch, group, length]` and labels.
-
-        A row that a smaller group lacks is all padding.
-        """
+    def _rows(self, indices: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """The rows of the groups at `indices`, and where in `[batch, group]` each belongs."""
         starts = self.splits[indices]
         sizes = self.splits[np.asarray(indices) + 1] - starts
         columns = np.arange(max(sizes, default=1))
         there = columns < sizes[:, None]
-        rows = self.inputs.batch((starts[:, None] + columns)[there])
+        return (starts[:, None] + columns)[there], there
+
+    def shape(self, indices: Ints, rounded: bool = False) -> tuple[int, ...]:
+        rows, there = self._rows(indices)
+        return *there.shape, self.inputs.shape(rows, rounded)[1]
+
+    def batch(
+        self, indices: Ints, rounded: bool = False
+    ) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
+        """Features int32 `[batch, group, length]` and labels.
+
+        A row that a smaller group lacks is all padding.
+        """
+        own, there = self._rows(indices)
+        rows = self.inputs.batch(own, rounded)
         features = {}
         for name, values in rows.items():
             features[name] = np.zeros((*there.shape, values.shape[1]), np.int32)

@@ -36,6 +36,7 @@ class TrainingBatches:
         batching: "padded", rows of one example each, grouped by length; or "packed", several
             to a row, in random order.
         shuffle: False takes the examples in their own order; for a number of examples only.
+        rounded: padded to one of few lengths; see `EncodedExamples.batch`.
     """
 
     examples: TrainingExamples
@@ -44,6 +45,7 @@ class TrainingBatches:
     batch_tokens: int = 0
     batching: str = "padded"
     shuffle: bool = True
+    rounded: bool = False
 
     def __post_init__(self) -> None:
         if self.batching not in ("padded", "packed"):
@@ -86,7 +88,7 @@ class TrainingBatches:
         if self.batching == "packed":
             examples = self._packable
             return packed_batch(examples.inputs, examples.labels, indices, self.row_length)
-        return self.examples.batch(indices)
+        return self.examples.batch(indices, self.rounded)
 
     @property
     def _packable(self) -> LabelledExamples:

@@ -22,8 +22,16 @@ class TrainingExamples(Protocol):
     def lengths(self) -> Ints:
         """What each example costs, in tokens, int64 `[N]`."""
 
-    def batch(self, indices: Ints) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
-        """Features and labels of the examples at `indices`, as the task's model takes them."""
+    def shape(self, indices: Ints, rounded: bool = False) -> tuple[int, ...]:
+        """The shape of the features that `batch` returns."""
+
+    def batch(
+        self, indices: Ints, rounded: bool = False
+    ) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
+        """Features and labels of the examples at `indices`, as the task's model takes them.
+
+        For `rounded` see `EncodedExamples.batch`.
+        """
 
     def spec(self) -> Any:
         """The `tf.TensorSpec`s of what `batch` returns, in the same structure."""
@@ -40,8 +48,13 @@ class LabelledExamples:
     def lengths(self) -> Ints:
         return self.inputs.lengths
 
-    def batch(self, indices: Ints) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
-        return self.inputs.batch(indices), self.labels[indices]
+    def shape(self, indices: Ints, rounded: bool = False) -> tuple[int, ...]:
+        return self.inputs.shape(indices, rounded)
+
+    def batch(
+        self, indices: Ints, rounded: bool = False
+    ) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
+        return self.inputs.batch(indices, rounded), self.labels[indices]
 
     def spec(self) -> Any:
         tokens = tf.TensorSpec([None, None], tf.int32)
@@ -68,8 +81,13 @@ class TokenLabelledExamples:
     def lengths(self) -> Ints:
         return self.inputs.lengths
 
-    def batch(self, indices: Ints) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
-        features = self.inputs.batch(indices)
+    def shape(self, indices: Ints, rounded: bool = False) -> tuple[int, ...]:
+        return self.inputs.shape(indices, rounded)
+
+    def batch(
+        self, indices: Ints, rounded: bool = False
+    ) -> tuple[dict[str, npt.NDArray[np.int32]], Any]:
+        features = self.inputs.batch(indices, rounded)
         real = features["padding_mask"] == 1
         labels = np.full(real.shape, NO_LABEL, np.int32)
         parts = [self.labels[slice(*self.inputs.splits[[i, i + 1]])] for i in indices]

@@ -2,7 +2,7 @@
 
 What stands between two matrix products is limited by memory, and TensorFlow's own operations
 read and write it once each. XLA fuses them, and compiles again for every new shape, so
-`kernels` calls these functions where shapes are known. TensorFlow only.
+`kernels` calls these functions where shapes are known, or known to be few. TensorFlow only.
 
 Each function has a gradient written out. Statistics, exponentials and sums are computed in
 float32; what is kept for the gradient has the dtype of the input.
@@ -37,7 +37,7 @@ def _mix(words: Tensor, key: Tensor | int = 0) -> Tensor:
     return _xor_shift(words * tf.constant(0x846CA68B, tf.uint32), 16)
 
 
-def _keep(shape: list[int], rate: float, seed: Tensor) -> Tensor:
+def _keep(shape: Tensor | list[int], rate: float, seed: Tensor) -> Tensor:
     """Booleans of a shape, each True with probability `1 - rate`: a hash of (seed, place).
 
     Philox takes four times as long: more than all that this is fused with.
@@ -46,7 +46,7 @@ def _keep(shape: list[int], rate: float, seed: Tensor) -> Tensor:
     # Seeds that differ in one bit become keys that have nothing in common.
     start = _mix(first + _mix(second + tf.constant(1, tf.uint32)))
     key = _mix(start, second)
-    places = tf.bitcast(tf.range(math.prod(shape), dtype=tf.int32), tf.uint32)
+    places = tf.bitcast(tf.range(tf.reduce_prod(shape)), tf.uint32)
     words = _mix(places * tf.constant(0x9E3779B9, tf.uint32) + start, key)
     return tf.reshape(words >= tf.constant(round(rate * 2**32), tf.uint32), shape)
 
@@ -97,7 +97,7 @@ def _add_norm(
     epsilon: float,
     rate: float,
 ) -> tuple[Tensor, ...]:
-    keep = _keep(x.shape.as_list(), rate, seed)
+    keep = _keep(tf.shape(x), rate, seed)
     total = tf.where(keep, _wide(x) * (1.0 / (1.0 - rate)), 0.0) + _wide(residual)
     total = tf.cast(total, x.dtype)
     wide = _wide(total)
@@ -156,7 +156,7 @@ def _attention(
     scores: Tensor, bias: Tensor, seed: Tensor, scale: float, rate: float
 ) -> tuple[Tensor, Tensor]:
     probabilities = tf.nn.softmax(_wide(scores) * scale + bias, axis=-1)
-    keep = _keep(scores.shape.as_list(), rate, seed)
+    keep = _keep(tf.shape(scores), rate, seed)
     dropped = tf.where(keep, probabilities * (1.0 / (1.0 - rate)), 0.0)
     return tf.cast(probabilities, scores.dtype), tf.cast(dropped, scores.dtype)
 

@@ -7,8 +7,10 @@ faster or a stricter one, that form beside it. Tensors named `rows` are 2-D,
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import keras
@@ -28,12 +30,29 @@ _SMALLEST_COMPILED = 2**16
 _SMALLEST_KERNEL = 2**17
 
 
+_compiles_open_shapes = contextvars.ContextVar("compiles_open_shapes", default=False)
+
+
+@contextlib.contextmanager
+def open_shapes_compiled(compiled: bool) -> Iterator[None]:
+    """Whether training steps traced inside leave to `fused` what they do on tensors of open
+    shape too, to be compiled for every shape that comes."""
+    token = _compiles_open_shapes.set(compiled)
+    try:
+        yield
+    finally:
+        _compiles_open_shapes.reset(token)
+
+
 def _compiles(x: Tensor) -> bool:
-    """Whether a training step leaves its work on `x` to `fused`: in a graph, of known shape."""
+    """Whether a training step leaves its work on `x` to `fused`: in a graph, of known shape, or
+    of open shape where that was asked for."""
     if not ON_TENSORFLOW or tf.executing_eagerly():
         return False
     elements = x.shape.num_elements()
-    return elements is not None and elements >= _SMALLEST_COMPILED
+    if elements is None:
+        return _compiles_open_shapes.get()
+    return elements >= _SMALLEST_COMPILED
 
 
 def _suits_onednn(x: Tensor) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -17,6 +17,17 @@ from bert_keras.optimization.reduced_optimizer import (
 
 if ON_TENSORFLOW:
     import tensorflow as tf
+
+
+class Scalars(NamedTuple):
+    """What an update of every variable needs, float32: computed once, not for each of them.
+
+    The corrections are what the moments lack after this update for having started at zero.
+    """
+
+    learning_rate: Any
+    first_correction: Any
+    second_correction: Any
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
@@ -69,25 +80,32 @@ class AdamW(ReducedOptimizer):
         self._first_moments = self.add_optimizer_variables(variables, "first_moment")
         self._second_moments = self.add_optimizer_variables(variables, "second_moment")
 
-    def _corrections(self) -> tuple[Any, Any]:
-        """What the moments lack after this update for having started at zero."""
+    def _scalars(self, learning_rate: Any) -> Scalars:
+        rate = ops.cast(learning_rate, "float32")
         if not self.bias_correction:
-            return ops.ones(()), ops.ones(())
+            return Scalars(rate, ops.ones(()), ops.ones(()))
         step = ops.cast(self.iterations + 1, "float32")
-        return 1.0 - ops.power(self.beta_1, step), 1.0 - ops.power(self.beta_2, step)
+        return Scalars(rate, 1.0 - ops.power(self.beta_1, step), 1.0 - ops.power(self.beta_2, step))
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def _backend_update_step(
+        self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
+    ) -> None:
+        super()._backend_update_step(grads, trainable_variables, self._scalars(learning_rate))
+
+    def update_step(self, gradient: Any, variable: Any, scalars: Scalars) -> None:
         index = self._get_variable_index(variable)
-        rate = self._rate_of(index, learning_rate)
+        rate = self._rate_of(index, scalars.learning_rate)
         if self._decay_flags[index]:
             # Not `assign_sub`, which would pass over the weights once more.
             self.assign(variable, ops.multiply(variable, 1.0 - rate * self.decay_rate))
-        self._adam_step(index, gradient, variable, rate)
+        self._adam_step(index, gradient, variable, rate, scalars)
 
-    def _adam_step(self, index: int, gradient: Any, variable: Any, rate: Any) -> None:
+    def _adam_step(
+        self, index: int, gradient: Any, variable: Any, rate: Any, scalars: Scalars
+    ) -> None:
         """Updates the moments and moves the variable by `-rate` times Adam's direction."""
         first, second = self._first_moments[index], self._second_moments[index]
-        first_correction, second_correction = self._corrections()
+        _, first_correction, second_correction = scalars
         if ON_TENSORFLOW:
             # One pass over the four arrays. The kernel adds its epsilon to the root of the
             # uncorrected moment, hence the factor.

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from bert_keras.optimization.adamw import AdamW
+from bert_keras.optimization.adamw import AdamW, Scalars
 from bert_keras.optimization.reduced_optimizer import NOT_DECAYED, ON_TENSORFLOW
 
 if ON_TENSORFLOW:
@@ -103,17 +103,17 @@ class LAMB(AdamW):
             for path in (variable.path for variable in variables)
         ]
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(self, gradient: Any, variable: Any, scalars: Scalars) -> None:
         index = self._get_variable_index(variable)
         before = _read(variable)
         # Adam's own kernel writes its direction, with a rate of -1 from zero: one pass over
         # the four arrays, and no array of its own for the direction.
         self.assign(variable, ops.zeros_like(before))
-        self._adam_step(index, gradient, variable, -1.0)
+        self._adam_step(index, gradient, variable, -1.0, scalars)
         direction = _read(variable)
         if self._decay_flags[index]:
             direction = direction + before * self.decay_rate
-        rate = self._rate_of(index, learning_rate)
+        rate = self._rate_of(index, scalars.learning_rate)
         self.assign(variable, before - self._scaled(direction, before, rate, self._parts[index]))
 
     def _scaled(self, direction: Any, weight: Any, rate: Any, parts: int) -> Any:

@@ -21,10 +21,12 @@ if ON_TENSORFLOW:
 NOT_DECAYED = ("bias$", "gamma$", "beta$", "layer_norm")
 
 
-def _squared_norm(tensor: Any) -> Any:
-    wide = ops.cast(tensor, "float32")
-    # On TensorFlow without an array of squares in between.
-    return 2.0 * tf.nn.l2_loss(wide) if ON_TENSORFLOW else ops.sum(ops.square(wide))
+def _squared_norm(tensors: list[Any]) -> Any:
+    wide = [ops.cast(tensor, "float32") for tensor in tensors]
+    if ON_TENSORFLOW:
+        # Without an array of squares in between.
+        return 2.0 * tf.add_n([tf.nn.l2_loss(x) for x in wide])
+    return sum(ops.sum(ops.square(x)) for x in wide)
 
 
 def _rows_once(grad: Any) -> Any:
@@ -100,15 +102,15 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
         self._factors = [rate_factor(self.rate_factors, variable.path) for variable in variables]
 
     def _rate_of(self, index: int, learning_rate: Any) -> Any:
-        """The learning rate of the variable with this index, float32."""
-        rate, factor = ops.cast(learning_rate, "float32"), self._factors[index]
-        return rate if factor == 1.0 else rate * factor
+        """The learning rate of the variable with this index, given that of the optimizer."""
+        factor = self._factors[index]
+        return learning_rate if factor == 1.0 else learning_rate * factor
 
     def _clip(self, grads: list[Any]) -> list[Any]:
         """The gradients, scaled so that their global norm is at most `clip_norm`."""
         if self.clip_norm is None:
             return grads
-        norm = ops.sqrt(sum(_squared_norm(_values(grad)) for grad in grads))
+        norm = ops.sqrt(_squared_norm([_values(grad) for grad in grads]))
         scale = self.clip_norm / ops.maximum(norm, self.clip_norm)
         return [_scaled(grad, scale) for grad in grads]
 

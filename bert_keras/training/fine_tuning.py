@@ -16,10 +16,12 @@ import tensorflow as tf
 
 from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.data.training_examples import TrainingExamples
+from bert_keras.layers import kernels
 from bert_keras.optimization import AdamW, WarmupDecay
 from bert_keras.optimization.layer_decay import RateFactors
 from bert_keras.training.input_wait import InputWait
 from bert_keras.training.run_directory import read_checkpoint
+from bert_keras.training.shape_compilation import compiling_pays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +124,9 @@ class FineTuner:
         say: Callable[[str], None] = print,
     ) -> None:
         self.task = task
-        self.batches = settings.batches(train)
+        batches = settings.batches(train)
+        self._compiled = compiling_pays(batches, settings.epochs, task.encoder.config)
+        self.batches = dataclasses.replace(batches, rounded=self._compiled)
         self.evaluate = evaluate
         self.settings = settings
         self.strategy = strategy
@@ -191,7 +195,8 @@ class FineTuner:
         strategy, task, input_wait = self.strategy, self.task, self._input_wait
 
         def replica_step(*batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            terms = task.update(*batch).terms.values()
+            with kernels.open_shapes_compiled(self._compiled):
+                terms = task.update(*batch).terms.values()
             return tf.add_n([term.total for term in terms]), next(iter(terms)).weight
 
         @tf.function

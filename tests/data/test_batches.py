@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_keras.data.batches import epoch_order, token_budget_batches
+from bert_keras.data.batches import epoch_order, rounded_length, token_budget_batches
 
 
 @settings(max_examples=100, deadline=None)
@@ -28,6 +28,15 @@ def test_order_is_a_pure_permutation(
     np.testing.assert_array_equal(order, epoch_order(*arguments))
     if group and lengths:
         assert max(lengths) in [lengths[i] for i in order[:batch_size]]
+
+
+def test_lengths_are_rounded_to_sixteen_an_octave() -> None:
+    lengths = np.arange(1, 4097)
+    rounded = np.array([rounded_length(int(length)) for length in lengths])
+    assert np.all(rounded >= lengths) and np.all(rounded * 16 <= lengths * 17)
+    for octave in (32, 64, 128, 2048):
+        assert len(set(rounded[octave - 1 : 2 * octave - 1])) == 17
+    assert [rounded_length(n) for n in (1, 31, 33, 100, 129, 511)] == [1, 31, 34, 100, 136, 512]
 
 
 def _padding(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> int:

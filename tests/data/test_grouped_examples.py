@@ -47,6 +47,15 @@ def test_every_row_is_in_its_place(groups, random):
         assert features[name].dtype == spec.dtype and features[name].ndim == spec.shape.rank
 
 
+def test_shapes_are_known_before_and_may_be_rounded():
+    examples = _examples([[33], [1, 40], [2, 3, 5], [7] * 4])
+    for indices, length in (([0], 34), ([1, 0], 40), ([2, 3], 7), ([3, 1, 2], 40)):
+        for rounded in (False, True):
+            features, _ = examples.batch(np.array(indices), rounded)
+            assert features["token_ids"].shape == examples.shape(np.array(indices), rounded)
+        assert features["token_ids"].shape[2] == length
+
+
 def test_lengths_count_the_padding_inside_a_group():
     assert _examples([[2, 5], [3], [1, 1, 1]]).lengths.tolist() == [10, 3, 3]
 

@@ -62,6 +62,24 @@ def test_a_budget_of_tokens_is_kept() -> None:
     assert max(rows for rows, _ in shapes) > 16
 
 
+def test_rounded_batches_hold_the_same_in_few_lengths() -> None:
+    plain, rounded = _batches(), _batches(rounded=True)
+    lengths = set()
+    for one, two in zip(plain.dataset(0), rounded.dataset(0), strict=True):
+        (one, labels), (two, same) = one, two
+        np.testing.assert_array_equal(labels, same)
+        columns = one["token_ids"].shape[1]
+        lengths.add(two["token_ids"].shape[1])
+        for name in one:
+            np.testing.assert_array_equal(one[name], two[name][:, :columns])
+            assert not np.any(two[name][:, columns:])
+    # 39 is the longest of all: no batch is longer.
+    assert max(lengths) == max(LENGTHS) == 39
+    assert not any(length % 2 for length in lengths if 32 < length < 39)
+    shapes = [rounded.examples.shape(indices, True) for indices in rounded.plan(0)]
+    assert {length for _, length in shapes} == lengths
+
+
 def test_packed_rows_have_one_length_and_a_random_order() -> None:
     batches = _batches(batching="packed")
     shapes = {batch[0]["token_ids"].shape[1] for batch in batches.dataset(epoch=0)}

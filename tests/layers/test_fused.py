@@ -18,12 +18,16 @@ def _normal(*shape: int, dtype: str = "float32") -> tf.Tensor:
     return tf.cast(values, dtype)
 
 
-def _value_and_gradients(function, upstream, *inputs):
+def _value_and_gradients_in_graph(function, upstream, *inputs):
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         value = function(*inputs)
     gradients = tape.gradient(value, inputs, output_gradients=tf.cast(upstream, value.dtype))
-    return [tf.cast(x, tf.float64).numpy() for x in (value, *gradients)]
+    return [tf.cast(x, tf.float64) for x in (value, *gradients)]
+
+
+def _value_and_gradients(function, upstream, *inputs):
+    return [x.numpy() for x in _value_and_gradients_in_graph(function, upstream, *inputs)]
 
 
 def _assert_equal(one, other, dtype):
@@ -105,6 +109,26 @@ def test_attention_probabilities(rate, dtype):
     _assert_equal(got, plain, dtype)
     whole, _ = fused.attention_probabilities(scores, bias, 0.5, rate, SEED)
     np.testing.assert_allclose(tf.reduce_sum(tf.cast(whole, tf.float32), -1), 1.0, atol=1e-2)
+
+
+def test_what_is_compiled_for_a_shape_as_it_comes_is_what_is_compiled_for_it_alone():
+    def step(x, scores, upstream):
+        def function(x, scores):
+            norm = kernels.add_norm(x, x, tf.ones(8), tf.zeros(8), 1e-12, 0.25, SEED)
+            attended = kernels.attention_probabilities(scores, 0.5, 0.0, 0.25, SEED)[1]
+            return kernels.activate(norm, "gelu", training=True) + tf.reduce_sum(attended)
+
+        return _value_and_gradients_in_graph(function, upstream, x, scores)
+
+    with kernels.open_shapes_compiled(True):
+        shapes = [None, 8], [None, 2, None, None], [None, 8]
+        open_step = tf.function(step, input_signature=[tf.TensorSpec(shape) for shape in shapes])
+        open_step.get_concrete_function()
+    # Large enough to be compiled where the shapes are known.
+    for rows, batch, length in ((8192, 2, 181), (9000, 3, 150)):
+        inputs = _normal(rows, 8), _normal(batch, 2, length, length), _normal(rows, 8)
+        for got, want in zip(open_step(*inputs), tf.function(step)(*inputs), strict=True):
+            np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

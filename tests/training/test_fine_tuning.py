@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bert_keras.data.training_examples import LabelledExamples
 from bert_keras.errors import UserError
+from bert_keras.training import shape_compilation
 from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings
 from tests import small
 
@@ -110,6 +111,26 @@ def test_any_batches_go_on_where_they_were(tmp_path, kind, replicas, two_replica
     # The schedule was laid out for just so many updates, and has come down to 0.
     assert float(tf.convert_to_tensor(optimizer.learning_rate)) == 0.0
     for got, want in zip(_weights(resumed), _weights(whole), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.slow
+def test_compiled_for_every_shape_a_run_is_the_same_and_goes_on(tmp_path, monkeypatch):
+    settings = dataclasses.replace(SETTINGS, epochs=2)
+    plain = _tuner(tmp_path / "plain", settings, dropout=0.0)
+    monkeypatch.setattr(shape_compilation, "_ELEMENTS_OF_A_SHAPE", 0)
+    names = ("compiled", "dropout", "killed", "killed")
+    compiled, dropout, killed, resumed = (
+        _tuner(tmp_path / name, settings, dropout=0.1 * bool(number))
+        for number, name in enumerate(names)
+    )
+    assert not plain.batches.rounded and compiled.batches.rounded
+    histories = [tuner.run().history for tuner in (plain, compiled, dropout)]
+    for one, two in zip(*histories[:2], strict=True):
+        assert one["train_loss"] == pytest.approx(two["train_loss"], rel=1e-5)
+    _run_until_killed(killed, 9)
+    assert resumed.run().history == histories[2]
+    for got, want in zip(_weights(resumed), _weights(dropout), strict=True):
         np.testing.assert_array_equal(got, want)
 
 
