@@ -46,13 +46,27 @@ def _keep(shape: Tensor | list[int], rate: float, seed: Tensor) -> Tensor:
     # Seeds that differ in one bit become keys that have nothing in common.
     start = _mix(first + _mix(second + tf.constant(1, tf.uint32)))
     key = _mix(start, second)
-    places = tf.bitcast(tf.range(tf.reduce_prod(shape)), tf.uint32)
+    # Not one range over all places, which XLA would keep in memory as a constant.
+    rows, columns = tf.range(tf.reduce_prod(shape[:-1])), tf.range(shape[-1])
+    places = tf.bitcast(rows[:, None] * shape[-1] + columns, tf.uint32)
     words = _mix(places * tf.constant(0x9E3779B9, tf.uint32) + start, key)
     return tf.reshape(words >= tf.constant(round(rate * 2**32), tf.uint32), shape)
 
 
 def _wide(x: Tensor) -> Tensor:
     return tf.cast(x, tf.float32)
+
+
+def _mean(x: Tensor) -> Tensor:
+    """The mean over the last axis, which is kept.
+
+    In blocks, where they fit: what XLA sums up over more than 32 it copies to memory before.
+    """
+    width = x.shape[-1]
+    if width % 32 == 0:
+        blocks = [tf.shape(x)[0], width // 32, 32]
+        x = tf.reduce_sum(tf.reshape(x, blocks), axis=-1)
+    return tf.reduce_sum(x, axis=-1, keepdims=True) * (1.0 / width)
 
 
 def gelu_and_slope(x: Tensor, approximate: bool) -> tuple[Tensor, Tensor]:
@@ -87,26 +101,24 @@ def gelu(x: Tensor, approximate: bool, compiled: bool = True) -> Tensor:
     return function(x)
 
 
+# What follows the random numbers is compiled apart from them: XLA would draw them again for each
+# sum, each product and each result that they enter.
+
+
 @tf.function(jit_compile=True)
-def _add_norm(
-    x: Tensor,
-    residual: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    seed: Tensor,
-    epsilon: float,
-    rate: float,
-) -> tuple[Tensor, ...]:
+def _add_dropped(x: Tensor, residual: Tensor, seed: Tensor, rate: float) -> tuple[Tensor, Tensor]:
     keep = _keep(tf.shape(x), rate, seed)
     total = tf.where(keep, _wide(x) * (1.0 / (1.0 - rate)), 0.0) + _wide(residual)
-    total = tf.cast(total, x.dtype)
+    return tf.cast(total, x.dtype), keep
+
+
+@tf.function(jit_compile=True)
+def _norm(total: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, ...]:
     wide = _wide(total)
-    mean = tf.reduce_mean(wide, axis=-1, keepdims=True)
+    mean = _mean(wide)
     centred = wide - mean
-    variance = tf.reduce_mean(centred * centred, axis=-1, keepdims=True)
-    scale = tf.math.rsqrt(variance + epsilon)
-    normed = tf.cast(centred * scale * gamma + beta, x.dtype)
-    return normed, total, mean, scale, keep
+    scale = tf.math.rsqrt(_mean(centred * centred) + epsilon)
+    return tf.cast(centred * scale * gamma + beta, total.dtype), mean, scale
 
 
 @tf.function(jit_compile=True)
@@ -122,8 +134,7 @@ def _add_norm_gradient(
     wide = _wide(upstream)
     unit = (_wide(total) - mean) * scale
     of_unit = wide * gamma
-    shift = tf.reduce_mean(of_unit, axis=-1, keepdims=True)
-    tilt = tf.reduce_mean(of_unit * unit, axis=-1, keepdims=True)
+    shift, tilt = _mean(of_unit), _mean(of_unit * unit)
     of_total = (of_unit - shift - unit * tilt) * scale
     of_x = tf.where(keep, of_total * (1.0 / (1.0 - rate)), 0.0)
     of_gamma, of_beta = tf.reduce_sum(wide * unit, axis=0), tf.reduce_sum(wide, axis=0)
@@ -145,31 +156,38 @@ def add_norm(
     def function(
         x: Tensor, residual: Tensor, gamma: Tensor, beta: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
-        normed, *kept = _add_norm(x, residual, gamma, beta, seed, epsilon, rate)
-        return normed, lambda upstream: _add_norm_gradient(upstream, *kept, gamma, rate)
+        total, keep = _add_dropped(x, residual, seed, rate)
+        normed, mean, scale = _norm(total, gamma, beta, epsilon)
+
+        def gradient(upstream: Tensor) -> tuple[Tensor, ...]:
+            return _add_norm_gradient(upstream, total, mean, scale, keep, gamma, rate)
+
+        return normed, gradient
 
     return function(x, residual, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
 @tf.function(jit_compile=True)
-def _attention(
-    scores: Tensor, bias: Tensor, seed: Tensor, scale: float, rate: float
-) -> tuple[Tensor, Tensor]:
-    probabilities = tf.nn.softmax(_wide(scores) * scale + bias, axis=-1)
-    keep = _keep(tf.shape(scores), rate, seed)
-    dropped = tf.where(keep, probabilities * (1.0 / (1.0 - rate)), 0.0)
-    return tf.cast(probabilities, scores.dtype), tf.cast(dropped, scores.dtype)
+def _softmax(scores: Tensor, bias: Tensor, scale: float) -> Tensor:
+    wide = _wide(scores) * scale + bias
+    powers = tf.exp(wide - tf.reduce_max(wide, axis=-1, keepdims=True))
+    return tf.cast(powers * (1.0 / tf.reduce_sum(powers, axis=-1, keepdims=True)), scores.dtype)
+
+
+@tf.function(jit_compile=True)
+def _dropped(x: Tensor, seed: Tensor, rate: float) -> Tensor:
+    keep = _keep(tf.shape(x), rate, seed)
+    return tf.cast(tf.where(keep, _wide(x) * (1.0 / (1.0 - rate)), 0.0), x.dtype)
 
 
 @tf.function(jit_compile=True)
 def _attention_gradient(
-    upstream: Tensor, probabilities: Tensor, dropped: Tensor, scale: float, rate: float
+    upstream: Tensor, probabilities: Tensor, dropped: Tensor, scale: float
 ) -> Tensor:
-    wide = _wide(probabilities)
-    # Where the probability itself is 0, so is the gradient, dropped or not.
-    of_wide = tf.where(dropped > 0, _wide(upstream) * (1.0 / (1.0 - rate)), 0.0)
-    mean = tf.reduce_sum(of_wide * wide, axis=-1, keepdims=True)
-    return tf.cast(scale * wide * (of_wide - mean), upstream.dtype)
+    """Of softmax and dropout: `dropped` is the probabilities times what dropout multiplies by."""
+    product = _wide(upstream) * _wide(dropped)
+    total = tf.reduce_sum(product, axis=-1, keepdims=True)
+    return tf.cast(scale * (product - _wide(probabilities) * total), upstream.dtype)
 
 
 def attention_probabilities(
@@ -183,10 +201,11 @@ def attention_probabilities(
 
     @tf.custom_gradient
     def function(scores: Tensor) -> tuple[Any, Callable[..., Tensor]]:
-        probabilities, dropped = _attention(scores, bias, seed, scale, rate)
+        probabilities = _softmax(scores, bias, scale)
+        dropped = _dropped(probabilities, seed, rate)
 
         def gradient(_: Tensor, upstream: Tensor) -> Tensor:
-            return _attention_gradient(upstream, probabilities, dropped, scale, rate)
+            return _attention_gradient(upstream, probabilities, dropped, scale)
 
         return (probabilities, dropped), gradient
 
