@@ -23,12 +23,6 @@ def _put_longest_first(order: Ints, lengths: Ints) -> None:
     order[[0, longest]] = order[[longest, 0]]
 
 
-def rounded_length(length: int) -> int:
-    """The next of sixteen lengths to an octave, at most a sixteenth more than `length` (from 1)."""
-    step = 1 << max(0, length.bit_length() - 5)
-    return -(-length // step) * step
-
-
 def epoch_order(
     num_examples: int,
     lengths: Lengths,

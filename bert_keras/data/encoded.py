@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bert_keras.data.batches import Ints, rounded_length
-
 # Rows tokenized at a time: enough to keep the tokenizer's operations busy.
 _CHUNK = 2048
+
+
+def rounded_length(length: int) -> int:
+    """The next of sixteen lengths to an octave, at most a sixteenth more than `length` (from 1)."""
+    step = 1 << max(0, length.bit_length() - 5)
+    return -(-length // step) * step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +47,15 @@ class EncodedExamples:
         """Tokens of the longest example, at least 1."""
         return int(self.lengths.max(initial=1))
 
-    def shape(self, indices: Ints, rounded: bool = False) -> tuple[int, int]:
+    def shape(self, indices: npt.NDArray[np.integer], rounded: bool = False) -> tuple[int, int]:
         """Rows and columns of `batch`, without making it."""
         indices = np.asarray(indices)
         length = int((self.splits[indices + 1] - self.splits[indices]).max(initial=1))
         return len(indices), min(rounded_length(length), self.longest) if rounded else length
 
-    def batch(self, indices: Ints, rounded: bool = False) -> dict[str, npt.NDArray[np.int32]]:
+    def batch(
+        self, indices: npt.NDArray[np.integer], rounded: bool = False
+    ) -> dict[str, npt.NDArray[np.int32]]:
         """Features of the examples at `indices`, int32 `[len(indices), length]`.
 
         `length` is that of the longest of them; `rounded`, so that few lengths occur, it is the

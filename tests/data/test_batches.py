@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_keras.data.batches import epoch_order, rounded_length, token_budget_batches
+from bert_keras.data.batches import epoch_order, token_budget_batches
+from bert_keras.data.encoded import rounded_length
 
 
 @settings(max_examples=100, deadline=None)
