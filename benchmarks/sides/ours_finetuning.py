@@ -17,6 +17,10 @@ from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings, Progr
 from bert_keras.training.strategies import make_strategy
 
 
+# As many updates as three epochs of all of SST-2 have: enough to compile their shapes.
+_EPOCHS = 100
+
+
 class Finetuning(Side):
     """The loop of the command itself, without checkpoints and evaluation.
 
@@ -33,15 +37,15 @@ class Finetuning(Side):
         texts, labels = for_training(work)
         examples = LabelledExamples(task.encode(texts), labels)
         self._logits = task.raw_outputs(task.encode(texts[:32]))
-        settings = FineTuningSettings(epochs=100, learning_rate=1e-5, **work["batching"])
+        settings = FineTuningSettings(epochs=_EPOCHS, learning_rate=1e-5, **work["batching"])
         self._folder = tempfile.TemporaryDirectory()
         folder = pathlib.Path(self._folder.name)
         self._tuner = FineTuner(task, examples, None, folder, settings, strategy, lambda _: None)
         updates = self._tuner.batches.steps(0)
         chosen = ", ".join(f"{name}={value}" for name, value in work["batching"].items())
         self.settings = (
-            f"mixed_bfloat16, the loop of `bert-keras finetune`, {chosen}: "
-            f"{len(texts) / updates:.1f} examples an update"
+            f"mixed_bfloat16, the loop of `bert-keras finetune` in a run of {_EPOCHS} epochs, "
+            f"{chosen}: {len(texts) / updates:.1f} examples an update"
         )
 
     def evidence(self) -> list[float]:
