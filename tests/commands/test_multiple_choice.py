@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from bert_keras import cli
 from tests import small
@@ -22,6 +23,7 @@ def _write_codah(path, count, seed):
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_predict(tmp_path, capsys):
     (tmp_path / "vocab.txt").write_text("\n".join(small.VOCABULARY) + "\n", encoding="utf-8")
     _write_codah(tmp_path / "train.tsv", 96, seed=1)

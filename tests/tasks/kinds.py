@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from bert_keras.data.source import DataSource
@@ -68,6 +69,11 @@ SAMPLES = {
     ),
 }
 KINDS = list(SAMPLES)
+# For tests that take seconds for each task: two of them always, the rest among the slow ones.
+MARKED_KINDS = [
+    kind if kind in ("classification", "tagging") else pytest.param(kind, marks=pytest.mark.slow)
+    for kind in KINDS
+]
 
 
 @functools.cache

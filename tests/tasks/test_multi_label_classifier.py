@@ -105,6 +105,7 @@ def test_saved_and_loaded(tmp_path):
     assert TextClassifier.from_pretrained(tmp_path / "model", labels=LABELS) is not None
 
 
+@pytest.mark.slow
 def test_class_weights_are_in_the_training_loss_only():
     classifier = small.classifier(dropout=0.0, class_weights={"positive": 3.0})
     features = small.tokenizer()(["a good film", "bad", "poor plot"], max_length=16)

@@ -39,6 +39,7 @@ def test_fit_on_strings_learns_and_predict_says_so():
     assert accuracy == pytest.approx(np.mean(right))
 
 
+@pytest.mark.slow
 def test_fit_under_mirrored_strategy_equals_one_device(two_replicas):
     def weights(strategy):
         with strategy.scope():
@@ -54,6 +55,7 @@ def test_fit_under_mirrored_strategy_equals_one_device(two_replicas):
     np.testing.assert_allclose(mirrored_logs["accuracy"], logs["accuracy"])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run():
     def run(seed):
         classifier = small.classifier(seed=seed)
@@ -97,6 +99,7 @@ def test_labels_as_strings_as_numbers_and_from_the_data():
         )
 
 
+@pytest.mark.slow
 def test_fit_finds_the_sorted_labels():
     classifier = small.classifier(labels=None)
     classifier.compile()
@@ -236,6 +239,7 @@ def test_labels_that_the_command_line_stored_as_text_are_numbers_in_python(tmp_p
     assert numbers.predict(["a"])[0].label in (0, 1)
 
 
+@pytest.mark.slow
 def test_lora_is_merged_in_a_model_directory(tmp_path):
     classifier = small.classifier(dropout=0.0)
     classifier.encoder.enable_lora(2)
@@ -352,6 +356,7 @@ def test_arguments_that_cannot_work():
         TextClassifier(small.encoder(add_pooler=False), small.tokenizer(), max_length=8)
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate_on_examples_of_a_file(tmp_path):
     train, dev = (
         TextClassifier.read(DataSource(str(small.write_tsv(tmp_path / name, count, seed))))

@@ -27,6 +27,7 @@ def _data(count: int = 64, seed: int = 0) -> tuple[list[str], list[float]]:
     return texts, [1.0 if label == "positive" else 0.0 for label in labels]
 
 
+@pytest.mark.slow
 def test_fit_on_floats_learns():
     regressor = _regressor()
     regressor.compile(learning_rate=3e-3)

@@ -174,6 +174,7 @@ def test_so_many_checkpoints_are_kept(unbroken):
     assert names == ["ckpt-12.index", "ckpt-13.index", "ckpt-8.index"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_names_its_batch_and_spares_the_checkpoint(tmp_path):
     def poisoned(phase, position, rows):
         return _dataset(phase, position, rows, poison=5)

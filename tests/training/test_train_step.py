@@ -48,6 +48,7 @@ def _largest_difference(one, two) -> float:
     return max(np.abs(a - b).max() for a, b in zip(one, two, strict=True))
 
 
+@pytest.mark.slow
 def test_twenty_steps_on_two_replicas_equal_one_device(two_replicas):
     batches = _batches([16] * 20)
     alone = _train(tf.distribute.get_strategy(), batches)
