@@ -6,6 +6,8 @@ import csv
 import importlib
 import json
 import pathlib
+import runpy
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +25,16 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
         return importlib.import_module(name)
 
     return import_script
+
+
+@pytest.mark.parametrize("name", ["batches", "encoded"])
+def test_the_other_side_loads_what_it_shares_without_the_package(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for missing in ("bert_keras", "tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    shared = runpy.run_path(str(_BENCHMARKS.parent / "bert_keras" / "data" / f"{name}.py"))
+    assert {"batches": "epoch_order", "encoded": "EncodedExamples"}[name] in shared
 
 
 def test_every_fifth_item_is_for_testing(load: Any) -> None:
