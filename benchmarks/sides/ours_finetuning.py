@@ -16,7 +16,6 @@ from bert_keras.data.training_examples import LabelledExamples
 from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings, Progress
 from bert_keras.training.strategies import make_strategy
 
-
 # As many updates as three epochs of all of SST-2 have: enough to compile their shapes.
 _EPOCHS = 100
 
