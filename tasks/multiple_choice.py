@@ -90,7 +90,7 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
         each, give `[rows]`.
         """
         rows, shape = as_rows(features)
-        pooled = self.encoder(rows, training=training)["pooled_output"]
+        pooled = self.encoder.pooled(rows, training=training)
         seed = self.dropout_seed(rows) if training else None
         logits = self.classifier(pooled, training=training, dropout_seed=seed)
         there = ops.any(ops.cast(rows["padding_mask"], "bool"), axis=-1)

@@ -57,7 +57,7 @@ class PooledText(TextInputs, FineTunedTask):
 
     def call(self, features: Batch, training: bool = False) -> Any:
         """Float32 logits `[batch, outputs]`, or `[batch, per_row, outputs]` when packed."""
-        pooled = self.encoder(features, training=training)["pooled_output"]
+        pooled = self.encoder.pooled(features, training=training)
         return self.logits_of(pooled, features, training)
 
     def _set_up(self, x: Any, y: Any) -> None:

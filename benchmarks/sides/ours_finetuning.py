@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Mapping
@@ -9,9 +10,11 @@ from typing import Any
 
 import benchmarks.sides.tensorflow_threads  # noqa: F401, isort: skip
 
+import numpy as np
+
 import bert_keras as bk
 from benchmarks.sides.protocol import Side
-from benchmarks.sides.sentences import for_training
+from benchmarks.sides.sentences import all_for_training, for_training
 from bert_keras.data.training_examples import LabelledExamples
 from bert_keras.training.fine_tuning import FineTuner, FineTuningSettings, Progress
 from bert_keras.training.strategies import make_strategy
@@ -34,7 +37,11 @@ class Finetuning(Side):
                 work["weights"], max_length=work["max_length"], dtype="mixed_bfloat16"
             )
         texts, labels = for_training(work)
-        examples = LabelledExamples(task.encode(texts), labels)
+        encoded = task.encode(texts)
+        # Beyond the sample's own tokens, those of all of SST-2: the words that a run trains.
+        others = task.encode(all_for_training(work)).token_ids
+        words = np.concatenate([encoded.token_ids, others])
+        examples = LabelledExamples(dataclasses.replace(encoded, token_ids=words), labels)
         self._logits = task.raw_outputs(task.encode(texts[:32]))
         settings = FineTuningSettings(epochs=_EPOCHS, learning_rate=1e-5, **work["batching"])
         self._folder = tempfile.TemporaryDirectory()

@@ -29,6 +29,11 @@ def for_training(work: Mapping[str, Any]) -> tuple[list[str], npt.NDArray[np.int
     return [rows[index][0] for index in chosen], labels
 
 
+def all_for_training(work: Mapping[str, Any]) -> list[str]:
+    """All training sentences, of which `for_training` is a sample."""
+    return [sentence for sentence, _ in _rows(work["assets"])]
+
+
 def for_inference(work: Mapping[str, Any]) -> list[str]:
     """The first `examples` training sentences: they are shorter and longer than those of dev."""
     return [sentence for sentence, _ in _rows(work["assets"])[: work["examples"]]]

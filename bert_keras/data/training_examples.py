@@ -19,6 +19,10 @@ class TrainingExamples(Protocol):
     """N examples, in any form of which padded batches can be made."""
 
     @property
+    def inputs(self) -> EncodedExamples:
+        """The tokens of all examples."""
+
+    @property
     def lengths(self) -> Ints:
         """What each example costs, in tokens, int64 `[N]`."""
 

@@ -280,6 +280,16 @@ def gather_positions(sequence: Tensor, positions: Tensor) -> Tensor:
     return ops.take_along_axis(sequence, positions[:, :, None], axis=1)
 
 
+def gather_queries(grid: Tensor, positions: Tensor) -> Tensor:
+    """What `grid` `[batch, heads, length, width]` has at `positions` `[batch, n]`.
+
+    Returns `[batch, heads, n, width]`.
+    """
+    if ON_TENSORFLOW:
+        return tf.gather(grid, positions, batch_dims=1, axis=2)
+    return ops.take_along_axis(grid, positions[:, None, :, None], axis=2)
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax cross-entropy in nats, float32 `[n]`, and whether the label's logit is largest.
 

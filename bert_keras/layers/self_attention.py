@@ -10,6 +10,7 @@ from keras import ops
 from bert_keras.config import BertConfig
 from bert_keras.layers import kernels
 from bert_keras.layers.basic import BertLayer, LayerNorm, Linear, truncated_normal
+from bert_keras.layers.chosen_rows import ChosenRows
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.token_grid import TokenGrid
 from bert_keras.layers.token_layout import TokenLayout
@@ -25,9 +26,10 @@ class SelfAttention(BertLayer):
         rows: `[tokens, hidden]`.
         layout: the grids that the rows attend on.
         seed: int32 `[2]` for dropout, or None.
+        chosen: the only rows that are wanted, or None for all.
 
     Returns the new rows and the attention probabilities of the first grid,
-    `[batch, heads, length, length]`.
+    `[batch, heads, length, length]`; of `n` chosen rows an example, `[batch, heads, n, length]`.
     """
 
     def __init__(self, config: BertConfig, **kwargs: Any) -> None:
@@ -92,33 +94,58 @@ class SelfAttention(BertLayer):
             [query, ops.zeros_like(query), update(self.lora_value)], axis=1
         )
 
-    def call(self, rows: Tensor, layout: TokenLayout, seed: Tensor | None) -> tuple[Tensor, Tensor]:
+    def call(
+        self,
+        rows: Tensor,
+        layout: TokenLayout,
+        seed: Tensor | None,
+        chosen: ChosenRows | None = None,
+    ) -> tuple[Tensor, Tensor]:
         config = self.config
         training = seed is not None
         projected = self._project(rows, training)
         attention_seed = None if seed is None else kernels.fold_seed(seed, 0)
-        attended = [self._attend(projected, grid, attention_seed) for grid in layout.grids]
+        positions = [None] * len(layout.grids) if chosen is None else chosen.positions
+        attended = [
+            self._attend(projected, grid, attention_seed, own)
+            for grid, own in zip(layout.grids, positions, strict=True)
+        ]
         contexts = [context for context, _ in attended]
         context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=0)
         output_seed = None if seed is None else kernels.fold_seed(seed, 1)
         output = self.output_dense(context, training=training)
+        residual = rows if chosen is None else chosen.of(rows)
         rate = config.hidden_dropout_prob
-        normed = self.layer_norm.add(output, rows, rate, output_seed, layout.predicts)
+        normed = self.layer_norm.add(output, residual, rate, output_seed, layout.predicts)
         return normed, attended[0][1]
 
     def _attend(
-        self, projected: Tensor, grid: TokenGrid, seed: Tensor | None
+        self,
+        projected: Tensor,
+        grid: TokenGrid,
+        seed: Tensor | None,
+        positions: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """The context of a grid's rows, `[own tokens, hidden]`, and the probabilities."""
+        """The context of a grid's rows, `[own tokens, hidden]`, and the probabilities; of those
+        at `positions` `[own batch, n]` alone, if they are given."""
         config = self.config
         query, key, value = grid.to_heads(projected, 3, config.num_attention_heads)
+        bias = grid.bias
+        if positions is not None:
+            query = kernels.gather_queries(query, positions)
+            if bias.shape[2] != 1:
+                bias = kernels.gather_queries(bias, positions)
         context, probabilities = kernels.attend(
             query,
             key,
             value,
             1.0 / math.sqrt(config.head_size),
-            grid.bias,
+            bias,
             config.attention_probs_dropout_prob,
             seed,
         )
-        return grid.to_rows(context), probabilities
+        if positions is None:
+            return grid.to_rows(context), probabilities
+        # So few that to transpose them costs nothing.
+        by_token = ops.transpose(context, (0, 2, 1, 3))
+        return ops.reshape(by_token, (-1, config.hidden_size)), probabilities

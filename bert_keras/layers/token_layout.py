@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from bert_keras.layers import kernels
+from bert_keras.layers.chosen_rows import ChosenRows
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.token_grid import TokenGrid
 
@@ -47,6 +48,8 @@ class TokenLayout:
         inverse: int32 `[batch * length]`, the row of each place; of padding, any.
         predicts: whether the graph is for predictions on many rows, for which layers have
             operations of their own.
+        examples: of each grid, int32 `[own batch]`, which of the batch's examples it holds; None
+            where there is one grid with all in their order.
     """
 
     def __init__(
@@ -57,10 +60,11 @@ class TokenLayout:
         order: Tensor | None = None,
         inverse: Tensor | None = None,
         predicts: bool = False,
+        examples: Sequence[Tensor] | None = None,
     ) -> None:
         self._batch, self._length = batch, length
         self.grids, self.predicts = grids, predicts
-        self._order, self._inverse = order, inverse
+        self._order, self._inverse, self._examples = order, inverse, examples
 
     @property
     def skips_padding(self) -> bool:
@@ -78,6 +82,24 @@ class TokenLayout:
         if self._inverse is not None:
             rows = kernels.gather_rows(rows, self._inverse)
         return ops.reshape(rows, (self._batch, self._length, rows.shape[-1]))
+
+    def choose(self, positions: Tensor) -> ChosenRows:
+        """The rows of real tokens, given their positions in each example, int32 `[batch, n]`."""
+        examples, order = self._examples, None
+        own = [positions]
+        if examples is None:
+            examples = [ops.arange(self._batch, dtype="int32")]
+        else:
+            own = [kernels.gather_rows(positions, numbers) for numbers in examples]
+            order = tf.math.invert_permutation(ops.concatenate(examples, axis=0))
+        places = [
+            ops.reshape(numbers[:, None] * self._length + columns, (-1,))
+            for numbers, columns in zip(examples, own, strict=True)
+        ]
+        rows = ops.concatenate(places, axis=0)
+        if self._inverse is not None:
+            rows = kernels.gather_rows(self._inverse, rows)
+        return ChosenRows(rows, own, order)
 
 
 def all_places(
@@ -122,7 +144,8 @@ def real_tokens(
     places = _true_places(kept)
     order = tf.gather(by_length, places // length) * length + places % length
     inverse = tf.gather(numbers, tf.math.invert_permutation(by_length))
-    return TokenLayout(batch, length, grids, order, tf.reshape(inverse, [-1]), predicts)
+    examples = [by_length[:count], by_length[count:]]
+    return TokenLayout(batch, length, grids, order, tf.reshape(inverse, [-1]), predicts, examples)
 
 
 def _true_places(kept: Tensor) -> Tensor:

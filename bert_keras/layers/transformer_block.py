@@ -7,6 +7,7 @@ from typing import Any
 from bert_keras.config import BertConfig
 from bert_keras.layers import kernels
 from bert_keras.layers.basic import BertLayer, LayerNorm, Linear
+from bert_keras.layers.chosen_rows import ChosenRows
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.self_attention import SelfAttention
 from bert_keras.layers.token_layout import TokenLayout
@@ -35,8 +36,14 @@ class TransformerBlock(BertLayer):
         self.output_dense.build(self.config.intermediate_size)
         self.layer_norm.build(self.config.hidden_size)
 
-    def call(self, rows: Tensor, layout: TokenLayout, seed: Tensor | None) -> tuple[Tensor, Tensor]:
-        attended, probabilities = self.self_attention(rows, layout=layout, seed=seed)
+    def call(
+        self,
+        rows: Tensor,
+        layout: TokenLayout,
+        seed: Tensor | None,
+        chosen: ChosenRows | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        attended, probabilities = self.self_attention(rows, layout=layout, seed=seed, chosen=chosen)
         training = seed is not None
         expanded = self.intermediate(attended, training=training)
         output = self.output_dense(expanded, training=training)

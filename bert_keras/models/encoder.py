@@ -12,6 +12,7 @@ from keras import ops
 from bert_keras.config import BertConfig
 from bert_keras.layers import kernels
 from bert_keras.layers.basic import named_weights
+from bert_keras.layers.chosen_rows import ChosenRows
 from bert_keras.layers.embeddings import BertEmbeddings
 from bert_keras.layers.kernels import Tensor
 from bert_keras.layers.pooler import Pooler
@@ -46,9 +47,12 @@ class BertEncoder(keras.Model):
         training: whether dropout is applied.
         output_hidden_states: also return the embedding output and each layer's output.
         output_attentions: also return each layer's attention probabilities.
+        output_positions: int `[batch, n]`, of tokens that are not padding: the sequence output is
+            wanted there alone, and the last layer computes it for these and for [CLS] alone.
 
     Returns a dict: `sequence_output` `[batch, length, hidden]`; `pooled_output`
     `[batch, hidden]`, or `[batch, per_row, hidden]` when packed (absent without a pooler);
+    with `output_positions`, `position_output` `[batch, n, hidden]` instead of `sequence_output`;
     on request `hidden_states`, a list of layers + 1 tensors `[batch, length, hidden]`, and
     `attentions`, a list of `[batch, heads, length, length]`. What padding holds in them is not
     defined: where the graph leaves the batch's shape open, no dense layer works on it.
@@ -143,6 +147,7 @@ class BertEncoder(keras.Model):
         training: bool = False,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
+        output_positions: Tensor | None = None,
     ) -> dict[str, Any]:
         features = {name: ops.cast(value, "int32") for name, value in features.items()}
         token_ids = features["token_ids"]
@@ -162,22 +167,67 @@ class BertEncoder(keras.Model):
             seed,
             predicts=layout.predicts,
         )
+        wanted, chosen = None, None
+        if output_positions is not None:
+            wanted = self._wanted(features, ops.cast(output_positions, "int32"))
+            if not (output_hidden_states or output_attentions):
+                chosen = layout.choose(wanted)
         hidden_states, attentions = [rows], []
         for index, block in enumerate(self.blocks):
             block_seed = None if seed is None else kernels.fold_seed(seed, index + 1)
-            rows, probabilities = self._run_block(block, rows, layout, block_seed)
+            of_block = chosen if block is self.blocks[-1] else None
+            rows, probabilities = self._run_block(block, rows, layout, block_seed, of_block)
             hidden_states.append(rows)
             attentions.append(probabilities)
 
-        sequence = layout.unpack(rows)
-        outputs: dict[str, Any] = {"sequence_output": sequence}
-        if self.pooler is not None:
-            outputs["pooled_output"] = self._pool(self.pooler, sequence, features)
+        states = (layout if chosen is None else chosen).unpack(rows)
+        if wanted is not None and chosen is None:
+            states = kernels.gather_positions(states, wanted)
+        outputs = self._outputs(states, features, whole=wanted is None)
         if output_hidden_states:
             outputs["hidden_states"] = [layout.unpack(state) for state in hidden_states]
         if output_attentions:
             outputs["attentions"] = attentions
         return outputs
+
+    def pooled(self, features: Mapping[str, Tensor], training: bool = False) -> Tensor:
+        """`pooled_output` of a call, for which the last layer computes [CLS] alone."""
+        none = ops.zeros((ops.shape(features["token_ids"])[0], 0), "int32")
+        return self(features, training=training, output_positions=none)["pooled_output"]
+
+    def _first_tokens(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The positions of [CLS], int32 `[batch, per_row]`."""
+        cls_positions = features.get("cls_positions")
+        if cls_positions is None:
+            return ops.zeros((ops.shape(features["token_ids"])[0], 1), "int32")
+        # Absent examples (-1) read the row's first token; their weight of 0 discards them.
+        return ops.maximum(cls_positions, 0)
+
+    def _wanted(self, features: Mapping[str, Tensor], positions: Tensor) -> Tensor:
+        """Where the last layer's output is wanted: for the pooler, and at `positions`."""
+        if self.pooler is None:
+            return positions
+        return ops.concatenate([self._first_tokens(features), positions], axis=1)
+
+    def _outputs(
+        self, states: Tensor, features: Mapping[str, Tensor], whole: bool
+    ) -> dict[str, Any]:
+        """The outputs that follow from the last layer's states: of all tokens, or, if they are
+        not the `whole`, of those that `_wanted` names."""
+        name = "sequence_output" if whole else "position_output"
+        if self.pooler is None:
+            return {name: states}
+        firsts = self._first_tokens(features)
+        batch, per_row = ops.shape(firsts)
+        packed = "cls_positions" in features
+        if whole:
+            own = kernels.gather_positions(states, firsts) if packed else states[:, :1]
+        else:
+            own, states = states[:, :per_row], states[:, per_row:]
+        pooled = self.pooler(ops.reshape(own, (-1, self.config.hidden_size)))
+        if packed:
+            pooled = ops.reshape(pooled, (batch, per_row, self.config.hidden_size))
+        return {name: states, "pooled_output": pooled}
 
     def _dropout_seed(self, features: Mapping[str, Tensor]) -> Tensor:
         seed = features.get("dropout_seed")
@@ -216,26 +266,20 @@ class BertEncoder(keras.Model):
         return layout.pack(given)
 
     def _run_block(
-        self, block: TransformerBlock, rows: Tensor, layout: TokenLayout, seed: Tensor | None
+        self,
+        block: TransformerBlock,
+        rows: Tensor,
+        layout: TokenLayout,
+        seed: Tensor | None,
+        chosen: ChosenRows | None,
     ) -> tuple[Tensor, Tensor]:
         if not (self.gradient_checkpointing and seed is not None):
-            return block(rows, layout=layout, seed=seed)
+            return block(rows, layout=layout, seed=seed, chosen=chosen)
 
         def layer(rows: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-            return block(rows, layout=layout, seed=seed)
+            return block(rows, layout=layout, seed=seed, chosen=chosen)
 
         return kernels.recompute(layer)(rows, seed)
-
-    def _pool(self, pooler: Pooler, sequence: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-        """Pooled output `[batch, hidden]`, or `[batch, per_row, hidden]` of a packed batch."""
-        cls_positions = features.get("cls_positions")
-        if cls_positions is None:
-            return pooler(sequence[:, 0])
-        # Absent examples (-1) read the row's first token; their weight of 0 discards them.
-        first_tokens = kernels.gather_positions(sequence, ops.maximum(cls_positions, 0))
-        batch, per_row = ops.shape(cls_positions)
-        pooled = pooler(ops.reshape(first_tokens, (-1, self.config.hidden_size)))
-        return ops.reshape(pooled, (batch, per_row, self.config.hidden_size))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -134,15 +134,14 @@ class PretrainingNetwork(keras.Model):
         """Rows to predict `[batch * predictions, hidden]`, and the next sentence's logits."""
         names = (*INPUTS, "dropout_seed")
         inputs = {name: features[name] for name in names if name in features}
-        encoded = self.encoder(inputs, training=training)
-        positions = ops.cast(features["mask_positions"], "int32")
-        gathered = kernels.gather_positions(encoded["sequence_output"], positions)
+        positions = features["mask_positions"]
+        encoded = self.encoder(inputs, training=training, output_positions=positions)
         width = self.encoder.config.hidden_size
         logits = None
         if self.next_sentence is not None:
             pooled = ops.reshape(encoded["pooled_output"], (-1, width))
             logits = self.next_sentence(pooled, training=training)
-        return ops.reshape(gathered, (-1, width)), logits
+        return ops.reshape(encoded["position_output"], (-1, width)), logits
 
     def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         rows, nsp_logits = self._encode(features, training)

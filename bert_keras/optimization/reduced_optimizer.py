@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from bert_keras.optimization.layer_decay import RateFactors, rate_factor
@@ -105,6 +106,16 @@ class ReducedOptimizer(keras.optimizers.Optimizer):
         """The learning rate of the variable with this index, given that of the optimizer."""
         factor = self._factors[index]
         return learning_rate if factor == 1.0 else learning_rate * factor
+
+    def decay_over(self, path: str, first: int, last: int) -> float:
+        """What updates `first` to `last`, this one left out, multiply a variable by that has
+        neither a gradient nor moments: weight decay alone moves it."""
+        if not self.decays(path):
+            return 1.0
+        rate = self._learning_rate
+        rates = rate(np.arange(first, last)) if callable(rate) else ops.ones(last - first) * rate
+        decays = np.asarray(ops.convert_to_numpy(rates), np.float64) * self.decay_rate
+        return float(np.prod(1.0 - decays * rate_factor(self.rate_factors, path)))
 
     def _clip(self, grads: list[Any]) -> list[Any]:
         """The gradients, scaled so that their global norm is at most `clip_norm`."""

@@ -22,6 +22,7 @@ from bert_keras.optimization.layer_decay import RateFactors
 from bert_keras.training.input_wait import InputWait
 from bert_keras.training.run_directory import read_checkpoint
 from bert_keras.training.shape_compilation import compiling_pays
+from bert_keras.training.words_in_training import words_in_training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +136,7 @@ class FineTuner:
         # Warm-up and decay span the run, so that its updates are counted before it begins.
         steps = sum(self.batches.steps(epoch) for epoch in range(settings.epochs))
         with strategy.scope():
+            self._words = words_in_training(task.encoder.embeddings, train)
             optimizer = settings.optimizer(steps, task.rate_factors(settings.layer_decay))
             optimizer.build(task.trainable_variables)
             task.compile(optimizer=optimizer, weighted_metrics=[])
@@ -171,6 +173,8 @@ class FineTuner:
             self._save()
         if self.evaluate is not None:
             read_checkpoint(self._best.read, self._best_path)
+        if self._words is not None:
+            self._words.end()
         return self.progress
 
     def _restore(self) -> None:
@@ -179,13 +183,25 @@ class FineTuner:
             return
         read_checkpoint(self._checkpoint.restore, latest)
         self.progress = Progress(**json.loads(self._state.numpy()))
+        if self._words is not None:
+            self._words.restored(self._updates)
         if not self.progress.finished:
             self.say(
                 f"resuming at epoch {self.progress.epoch + 1}, "
                 f"step {self.progress.step} of {self.batches.steps(self.progress.epoch)}"
             )
 
+    @property
+    def _updates(self) -> int:
+        return int(keras.ops.convert_to_numpy(self.task.optimizer.iterations.value))
+
+    def _write_back_words(self) -> None:
+        """Brings the model that predicts and is saved up to date."""
+        if self._words is not None:
+            self._words.write_back(self.task.optimizer, self._updates)
+
     def _save(self) -> None:
+        self._write_back_words()
         self.progress.seconds = time.monotonic() - self._began
         self._state.assign(json.dumps(dataclasses.asdict(self.progress)))
         self._manager.save()
@@ -255,6 +271,7 @@ class FineTuner:
             "train_loss": progress.loss_total / max(progress.loss_weight, 1e-12),
         }
         progress.epoch += 1
+        self._write_back_words()
         if self.evaluate is not None:
             metrics = self.evaluate()
             row.update({f"dev_{name}": value for name, value in metrics.items()})
