@@ -62,16 +62,18 @@ class Linear(BertLayer):
 class LayerNorm(BertLayer):
     """Layer normalisation with BERT's epsilon of 1e-12, in float32 under every precision."""
 
-    def __init__(self, epsilon: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, epsilon: float, dtype: Any = None, **kwargs: Any) -> None:
+        # With a mixed policy Keras would hand out gamma and beta in 16 bits, even to a layer that
+        # does not autocast, where no other layer's call is around this one's.
+        super().__init__(dtype=keras.dtype_policies.get(dtype).variable_dtype, **kwargs)
         self.epsilon = epsilon
 
     def build(self, width: int) -> None:
         self.gamma = self.add_weight(name="gamma", shape=(width,), initializer="ones")
         self.beta = self.add_weight(name="beta", shape=(width,), initializer="zeros")
 
-    def call(self, x: Tensor, predicts: bool = False) -> Tensor:
-        return kernels.layer_norm(x, self.gamma, self.beta, self.epsilon, predicts)
+    def call(self, x: Tensor, predicts: bool = False, training: bool = False) -> Tensor:
+        return kernels.layer_norm(x, self.gamma, self.beta, self.epsilon, predicts, bool(training))
 
     def add(
         self,

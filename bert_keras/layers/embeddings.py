@@ -118,5 +118,6 @@ class BertEmbeddings(BertLayer):
         else:
             total += kernels.gather_rows(self.position_embeddings, position_ids)
         rows = ops.reshape(total, (-1, self.config.hidden_size))
-        rows = ops.cast(self.layer_norm(rows, predicts=predicts), self.compute_dtype)
+        normed = self.layer_norm(rows, predicts=predicts, training=seed is not None)
+        rows = ops.cast(normed, self.compute_dtype)
         return kernels.dropout(rows, self.config.hidden_dropout_prob, seed)

@@ -126,13 +126,20 @@ def _add_bias(product: Tensor, bias: Tensor) -> Tensor:
 
 
 def layer_norm(
-    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, predicts: bool = False
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    epsilon: float,
+    predicts: bool = False,
+    training: bool = False,
 ) -> Tensor:
     """Layer normalisation of the last axis (Ba et al. 2016), computed in float32.
 
     The result has the dtype of `x`. Under float16 or bfloat16, BERT's epsilon of 1e-12 would
     vanish; in float32 it does not. `predicts`: see `TokenLayout`.
     """
+    if training and _compiles(x):
+        return fused.norm(x, gamma, beta, epsilon)
     if predicts and _suits_onednn(x):
         return onednn.layer_norm(x, gamma, beta, epsilon)
     wide = ops.cast(x, "float32")
@@ -194,12 +201,19 @@ def attend(
         # A power of two, as with BERT's heads of 64, changes no digit of whatever it multiplies,
         # and the queries are fewer than the scores.
         query, scale = query * ops.cast(scale, query.dtype), 1.0
-    scores = ops.matmul(query, ops.swapaxes(key, 2, 3))
+    scores = _product_transposed(query, key)
     probabilities, dropped = attention_probabilities(scores, scale, bias, rate, seed)
     if (seed is None or rate == 0.0) and has_flash_attention(query):
         # Probabilities that nobody asks for are not computed: XLA drops them.
         return flash_attention(query, key, value, scale, bias), probabilities
     return ops.matmul(dropped, value), probabilities
+
+
+def _product_transposed(a: Tensor, b: Tensor) -> Tensor:
+    """`a` times the transposed matrices of `b`, which on TensorFlow are not written out."""
+    if ON_TENSORFLOW:
+        return tf.matmul(a, b, transpose_b=True)
+    return ops.matmul(a, ops.swapaxes(b, -2, -1))
 
 
 def has_flash_attention(query: Tensor) -> bool:

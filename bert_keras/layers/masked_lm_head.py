@@ -46,8 +46,11 @@ class MaskedLMHead(BertLayer):
             name="output_bias", shape=(self.config.vocab_size,), initializer="zeros"
         )
 
+    def _transform(self, rows: Tensor, training: bool) -> Tensor:
+        return self.layer_norm(self.dense(rows, training=training), training=training)
+
     def call(self, rows: Tensor, word_embeddings: Tensor, training: bool = False) -> Tensor:
-        transformed = self.layer_norm(self.dense(rows, training=training))
+        transformed = self._transform(rows, training)
         table = ops.cast(word_embeddings, transformed.dtype)
         logits = ops.matmul(transformed, ops.transpose(table))
         return ops.cast(logits, "float32") + self.output_bias
@@ -56,5 +59,5 @@ class MaskedLMHead(BertLayer):
         self, rows: Tensor, word_embeddings: Tensor, labels: Tensor, training: bool = False
     ) -> tuple[Tensor, Tensor]:
         """`kernels.cross_entropy` of the logits and `labels` int32 `[predictions]`, faster."""
-        transformed = self.layer_norm(self.dense(rows, training=training))
+        transformed = self._transform(rows, training)
         return kernels.tied_cross_entropy(transformed, word_embeddings, self.output_bias, labels)
