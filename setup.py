@@ -63,7 +63,16 @@ setup(
             "pytest-xdist",
             "ruff",
         ],
-        "bench": ["onnx", "onnxruntime", "psutil", "torch==2.13.0", "transformers~=4.57.0"],
+        "bench": [
+            "onnx",
+            "onnxruntime",
+            "psutil",
+            # Later ones need a newer protobuf than TensorFlow has; KerasHub loads it to read a
+            # Hugging Face directory.
+            "sentencepiece<0.2.2",
+            "torch==2.13.0",
+            "transformers~=4.57.0",
+        ],
     },
     entry_points={"console_scripts": ["bert-keras = bert_keras.cli:main"]},
 )
