@@ -71,6 +71,20 @@ def test_add_norm_without_dropout(dtype):
     _assert_equal(got, plain, dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_norm(dtype):
+    x, upstream = 2 * _normal(50, 32, dtype=dtype) + 1, _normal(50, 33)[:, :32]
+    gamma, beta = 1 + 0.1 * _normal(32), _normal(4, 8)
+    inputs = [x, gamma, tf.reshape(beta, [32])]
+    plain = _value_and_gradients(
+        lambda x, g, b: kernels.layer_norm(x, g, b, 1e-12),
+        upstream,
+        *(tf.cast(value, tf.float32) for value in inputs),
+    )
+    got = _value_and_gradients(lambda *i: fused.norm(*i, 1e-12), upstream, *inputs)
+    _assert_equal(got, plain, dtype)
+
+
 def test_the_gradient_of_add_norm_goes_where_dropout_let_the_value_through():
     x, residual = _normal(64, 32), _normal(32, 64)
     residual = tf.reshape(residual, [64, 32])

@@ -112,3 +112,18 @@ def test_gathered_rows_are_clipped_by_the_norm_of_their_sum():
     gradient = tf.IndexedSlices(tf.constant([[3.0], [1.0]]), tf.constant([1, 1]), [3, 1])
     optimizer.apply([gradient], [table])
     np.testing.assert_allclose(optimizer._first_moments[0].numpy(), [[0], [0.1], [0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", ["kernel", "bias"])
+@pytest.mark.parametrize("rate", [0.1, WarmupDecay(0.2, 12, decay="cosine")])
+def test_what_decay_alone_makes_of_a_variable(rate, path):
+    variable = keras.Variable(np.ones(3, np.float32), name=path)
+    optimizer = AdamW(rate, weight_decay=0.3, rate_factors=[("kernel", 0.5)])
+    optimizer.build([variable])
+    for _ in range(9):
+        optimizer.apply([tf.zeros(3)], [variable])
+        if keras.ops.convert_to_numpy(optimizer.iterations.value) == 4:
+            before = variable.numpy()
+    expected = variable.numpy() / before
+    assert (path == "bias") == (expected[0] == 1.0)
+    np.testing.assert_allclose(optimizer.decay_over(variable.path, 4, 9), expected[0], rtol=1e-6)
