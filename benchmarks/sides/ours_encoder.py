@@ -48,7 +48,10 @@ class Forward(Side):
 class Training(Side):
     """`TextClassifier.update` in a `tf.function`."""
 
-    settings = "mixed_bfloat16, tf.function with static shapes, AdamW, clipped to norm 1"
+    settings = (
+        "mixed_bfloat16, tf.function with static shapes, AdamW, clipped to norm 1; the last layer "
+        "computes [CLS] alone, though all of the work's products are counted"
+    )
 
     def __init__(self, work: Mapping[str, Any]) -> None:
         super().__init__(work)

@@ -44,11 +44,17 @@ def training_flops(
         predictions: positions that the masked language model is run on.
         next_sentence: whether there is a pooler and a head for next sentence prediction.
     """
-    hidden, length = config.hidden_size, seq_length
-    projections = 4 * length * hidden * hidden  # query, key, value, output
-    attention = 2 * length * length * hidden  # scores, and their product with the values
-    feed_forward = 2 * length * hidden * config.intermediate_size
-    forward = config.num_hidden_layers * (projections + attention + feed_forward)
+    hidden = config.hidden_size
+
+    def layer(rows: int) -> int:
+        """Multiplications of a layer of which so many rows are wanted."""
+        projections = (3 * seq_length + rows) * hidden * hidden  # query, key, value; output
+        attention = 2 * rows * seq_length * hidden  # scores, and their product with the values
+        return projections + attention + 2 * rows * hidden * config.intermediate_size
+
+    # The last layer works for the masked tokens and [CLS] alone.
+    forward = (config.num_hidden_layers - 1) * layer(seq_length)
+    forward += layer(predictions + next_sentence)
     forward += predictions * hidden * (hidden + config.vocab_size)
     if next_sentence:
         forward += hidden * (hidden + 2)

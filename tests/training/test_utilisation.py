@@ -18,19 +18,23 @@ def test_a_count_made_by_hand():
         num_attention_heads=2,
         intermediate_size=32,
     )
-    # Per layer, 4 tokens: four products 8 x 8, two 4 x 8 x 4, two 8 x 32.
+    # A layer, 4 tokens: four products 8 x 8, two 4 x 8 x 4, two 8 x 32.
     layer = 4 * (4 * 8 * 8) + 2 * (4 * 4 * 8) + 4 * (2 * 8 * 32)
-    head = 3 * (8 * 8 + 8 * 100)
-    assert utilisation.training_flops(config, 4, 3, False) == 3 * 2 * (2 * layer + head)
-    pooler = 8 * 8 + 8 * 2
+    # The last, of 2 masked tokens: queries, keys and values of all four, the rest of two.
+    last = 4 * (3 * 8 * 8) + 2 * (8 * 8) + 2 * (2 * 4 * 8) + 2 * (2 * 8 * 32)
+    head = 2 * (8 * 8 + 8 * 100)
+    assert utilisation.training_flops(config, 4, 2, False) == 3 * 2 * (layer + last + head)
+    # [CLS] besides: all four are wanted again where three are masked.
+    head, pooler = 3 * (8 * 8 + 8 * 100), 8 * 8 + 8 * 2
     assert utilisation.training_flops(config, 4, 3, True) == 3 * 2 * (2 * layer + head + pooler)
 
 
 def test_base_is_close_to_six_flops_per_parameter_and_token():
     config = BertConfig.named("base")
     flops = utilisation.training_flops(config, 128, 20) / 128
-    # Parameters of the twelve layers, plus the output table at 20 of 128 positions.
-    parameters = 12 * 12 * 768**2 + 20 / 128 * 30522 * 768
+    # Parameters of the layers, nine of the last's twelve squares at 21 of 128 positions and the
+    # output table at 20.
+    parameters = (11 * 12 + 3 + 21 / 128 * 9) * 768**2 + 20 / 128 * 30522 * 768
     assert flops == pytest.approx(6 * parameters, rel=0.03)
 
 
