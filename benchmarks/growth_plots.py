@@ -11,23 +11,27 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73")
 
 @dataclasses.dataclass(frozen=True)
 class Law:
-    """What seconds should be a sum of: powers of the size, each with a share not below 0."""
+    """What seconds should be a sum of: powers of the size, each with a share not below 0 unless
+    it is `signed`."""
 
     powers: tuple[int, ...]
     text: str
+    signed: bool = False
 
 
 LINEAR = Law((0, 1), "fixed + linear")
 QUADRATIC = Law((0, 1, 2), "fixed + linear + quadratic")
+# The last layer works for [CLS] alone: less than a layer each, from the first on.
+LINEAR_LESS = Law((0, 1), "linear, less what the last layer leaves out", signed=True)
 INVERSE = Law((0, -1), "fixed + 1 / size")
 
 # The law of each match and what its horizontal axis shows.
 LAWS = {
     "length": (QUADRATIC, "tokens of a row"),
     "batch": (LINEAR, "rows of a batch"),
-    "layers": (LINEAR, "layers"),
+    "layers": (LINEAR_LESS, "layers"),
     "corpus": (LINEAR, "megabytes of text"),
-    "workers": (INVERSE, "threads"),
+    "workers": (INVERSE, "threads, each with a core"),
     "text": (LINEAR, "megabytes of text"),
 }
 
@@ -42,13 +46,14 @@ def points(match: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
 
 
 def fit(law: Law, measured: list[tuple[float, float]]) -> list[float]:
-    """Factors of the law's powers: least squares of relative errors, none below 0."""
+    """Factors of the law's powers: least squares of relative errors."""
     import numpy as np
     from scipy.optimize import nnls
 
     sizes, seconds = np.array(measured).T
     terms = np.stack([sizes**power for power in law.powers], axis=1)
-    return nnls(terms / seconds[:, None], np.ones(len(seconds)))[0].tolist()
+    solve = np.linalg.lstsq if law.signed else nnls
+    return solve(terms / seconds[:, None], np.ones(len(seconds)))[0].tolist()
 
 
 def _formula(law: Law, factors: list[float]) -> str:
@@ -56,9 +61,9 @@ def _formula(law: Law, factors: list[float]) -> str:
     parts = [
         f"{1000 * factor:.3g}{names[power]}"
         for power, factor in zip(law.powers, factors, strict=True)
-        if factor > 0
+        if factor
     ]
-    return " + ".join(parts)
+    return " + ".join(parts).replace("+ -", "− ").replace("-", "−")
 
 
 def draw(result: dict[str, Any], output_dir: pathlib.Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import benchmarks.sides.tensorflow_threads  # noqa: F401, isort: skip
@@ -70,10 +72,29 @@ class Encoder(Side):
         return 1.0
 
 
-class Prepare(Side):
-    """`prepare` by megabytes of text, "corpus 4", or by threads, "threads 2", on the same text."""
+@contextlib.contextmanager
+def _on_cores(count: int) -> Iterator[None]:
+    """Keeps this process's threads, those of TensorFlow's pools among them, on so many cores."""
 
-    settings = "prepare with its defaults"
+    def keep_on(cores: set[int]) -> None:
+        for thread in os.listdir("/proc/self/task"):
+            # It may have ended since.
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread), cores)
+
+    cores = os.sched_getaffinity(0)
+    keep_on(set(sorted(cores)[:count]))
+    try:
+        yield
+    finally:
+        keep_on(cores)
+
+
+class Prepare(Side):
+    """`prepare` by megabytes of text, "corpus 4", or by threads with a core each, "threads 2", on
+    the same text."""
+
+    settings = "prepare --documents=blank_line"
 
     def __init__(self, work: Mapping[str, Any]) -> None:
         super().__init__(work)
@@ -92,10 +113,12 @@ class Prepare(Side):
         kind, size = case.split()
         text = self._text(float(size) if kind == "corpus" else self.work["megabytes"])
         used = int(size) if kind == "threads" else threads()
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _on_cores(used):
             store = pathlib.Path(folder, "store")
             pieces = self.work["piece_bytes"]
-            prepare(text, self._tokenizer, store, PrepareSettings(), used, piece_bytes=pieces)
+            # A file that is one document is one piece, and one thread's work.
+            settings = PrepareSettings(documents="blank_line")
+            prepare(text, self._tokenizer, store, settings, used, piece_bytes=pieces)
         return 1.0
 
 

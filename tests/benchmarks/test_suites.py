@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.families import FAMILIES
-from benchmarks.growth_plots import INVERSE, LAWS, QUADRATIC, draw, fit
+from benchmarks.growth_plots import INVERSE, LAWS, LINEAR, LINEAR_LESS, QUADRATIC, draw, fit
 from benchmarks.sides import encoder_work, sentences
 from benchmarks.suite import Options
 from benchmarks.suites import SUITES
@@ -61,6 +61,10 @@ def test_laws_are_fitted() -> None:
     sizes = (16.0, 64.0, 128.0, 256.0, 512.0)
     factors = fit(QUADRATIC, [(n, 0.5 + 0.01 * n + 2e-5 * n * n) for n in sizes])
     assert factors == pytest.approx([0.5, 0.01, 2e-5])
+    # Only where the law says so is anything below 0.
+    measured = [(n, 2.0 * n - 1.0) for n in (1, 2, 4)]
+    assert fit(LINEAR_LESS, measured) == pytest.approx([-1.0, 2.0])
+    assert min(fit(LINEAR, measured)) == 0.0
     assert fit(INVERSE, [(n, 3.0 / n) for n in sizes]) == pytest.approx([0.0, 3.0], abs=1e-9)
 
 
