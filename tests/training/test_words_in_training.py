@@ -49,8 +49,15 @@ def always(monkeypatch):
     monkeypatch.setattr(words_in_training, "_LARGEST_SHARE", 1.0)
 
 
-@pytest.mark.parametrize("batching", ["padded", "packed"])
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(
+    ("replicas", "batching"),
+    [
+        (1, "padded"),
+        (2, "packed"),
+        pytest.param(1, "packed", marks=pytest.mark.slow),
+        pytest.param(2, "padded", marks=pytest.mark.slow),
+    ],
+)
 def test_weights_and_predictions_are_those_of_the_whole_table(
     tmp_path, monkeypatch, always, two_replicas, batching, replicas
 ):
