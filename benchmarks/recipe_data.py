@@ -52,21 +52,20 @@ def hotel_reviews(data: pathlib.Path, folder: pathlib.Path) -> dict[str, pathlib
 
 
 def squad_articles(data: pathlib.Path, folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Every fifth article of SQuAD v1.1's dev set to test on, the others to train on."""
+    """Every fifth article of SQuAD v1.1's dev set and XQuAD's English to test on.
+
+    The other articles train one model for both: without the paragraphs that are XQuAD's, which
+    come from the same dev set.
+    """
+    xquad = data / "squad" / "xquad.en.json"
+    seen = {paragraph["context"] for article in _articles(xquad) for paragraph in article}
     train, test = fifths(_articles(data / "squad" / "dev-v1.1.json"))
+    kept = [[one for one in article if one["context"] not in seen] for article in train]
     return {
-        "train": _write_squad(folder / "train.json", train),
+        "train": _write_squad(folder / "train.json", kept),
         "test": _write_squad(folder / "test.json", test),
+        "xquad": xquad,
     }
-
-
-def xquad_english(data: pathlib.Path, folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """XQuAD's English to test on, and SQuAD v1.1's dev set, less its paragraphs, to train on."""
-    test = data / "squad" / "xquad.en.json"
-    seen = {paragraph["context"] for article in _articles(test) for paragraph in article}
-    articles = _articles(data / "squad" / "dev-v1.1.json")
-    kept = [[one for one in article if one["context"] not in seen] for article in articles]
-    return {"train": _write_squad(folder / "train.json", kept), "test": test}
 
 
 def fifths(items: Sequence[Any]) -> tuple[list[Any], list[Any]]:

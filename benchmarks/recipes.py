@@ -55,14 +55,6 @@ class Recipe:
 
 _files = recipe_data.files
 _CHINESE: Mapping[str, Any] = {"init": "size:mini", "vocabulary": "chinese_21128"}
-_QUESTIONS: Mapping[str, Any] = {
-    "metrics": ("exact_match", "f1"),
-    "epochs": 2,
-    "learning_rate": 1e-4,
-    "batch_size": 16,
-    "max_length": 384,
-}
-
 # So small a model is far from converged after three epochs at BERT-base's usual rates; 1e-4 is of
 # the grid that Turc et al. 2019 give for such. MRPC's dev set has 408 pairs, where chance alone
 # moves a score by two points: its test set, 1,725 pairs, is scored as well.
@@ -125,8 +117,15 @@ RECIPES = {
         columns={"text_column": "review"},
         **_CHINESE,
     ),
-    "xquad_en": Recipe("question_answering", recipe_data.xquad_english, **_QUESTIONS),
-    "squad": Recipe("question_answering", recipe_data.squad_articles, **_QUESTIONS),
+    "squad": Recipe(
+        "question_answering",
+        recipe_data.squad_articles,
+        ("exact_match", "f1"),
+        epochs=2,
+        learning_rate=1e-4,
+        batch_size=16,
+        max_length=384,
+    ),
 }
 
 
