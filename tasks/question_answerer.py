@@ -125,13 +125,15 @@ class QuestionAnswerer(FineTunedTask):
         """The places of the answer's first and last token, int32 `[batch, 2]`."""
         return tf.cast(labels, tf.int32)
 
-    # Data, answers and metrics.
-
     @classmethod
     def options_from(cls, train: QuestionExamples, given: Mapping[str, Any]) -> dict[str, Any]:
         if not train.has_impossible() and given.get("null_score_threshold") is not None:
             raise UserError(f"--null_score_threshold: all questions of {train.source} have answers")
         return {**given, "impossible": train.has_impossible()}
+
+    def _set_up(self, x: Any, y: Any) -> None:
+        if isinstance(x, QuestionExamples):
+            self.impossible = self.impossible or x.has_impossible()
 
     @classmethod
     def read(cls, source: DataSource, labelled: bool = True) -> QuestionExamples:
@@ -147,9 +149,8 @@ class QuestionAnswerer(FineTunedTask):
         return questions_of(questions, contexts)
 
     def prepare(self, examples: QuestionExamples) -> PreparedQuestions:
-        texts = examples.questions, examples.contexts
         sizes = self.max_length, self.doc_stride, self.max_query_length
-        windows = window_questions(self.tokenizer, *texts, *sizes)
+        windows = window_questions(self.tokenizer, examples.questions, examples.contexts, *sizes)
         labels = None if examples.answers is None else windows.targets(examples)
         return PreparedQuestions(examples, windows.inputs, labels, windows)
 
@@ -166,8 +167,8 @@ class QuestionAnswerer(FineTunedTask):
 
     def metrics_of(self, prepared: Prepared, outputs: AnsweredQuestions) -> dict[str, float]:
         """Loss, and SQuAD's metrics in percent; those of 2.0 where questions may be impossible."""
-        answers, golds = self.answers(prepared, outputs), prepared.examples.gold_texts()
-        texts = [answer.answer for answer in answers]
+        texts = [answer.answer for answer in self.answers(prepared, outputs)]
+        golds = prepared.examples.gold_texts()
         pairs = zip(prepared.gold, outputs.logits, strict=True)
         loss = {"loss": float(np.mean([mean_cross_entropy(x, y.T) for x, y in pairs]))}
         if not self.impossible and all(golds):
@@ -189,8 +190,6 @@ class QuestionAnswerer(FineTunedTask):
         (exact,), (f1,) = squad.raw_scores([answer.answer], [golds])
         named = {"prediction": row.pop("answer"), "n_best": row.pop("answers")}
         return {**example, **named, **row, "exact_match": exact, "f1": f1}
-
-    # Saving.
 
     def options(self) -> dict[str, Any]:
         names = ("impossible", "null_score_threshold", "doc_stride", "max_query_length")

@@ -134,7 +134,7 @@ class TextClassifier(LabelledText):
         }
 
     def metric_names(self) -> tuple[str, ...]:
-        binary = ("f1",) if len(self.labels) == 2 else ()
+        binary = ("f1", "precision", "recall") if len(self.labels) == 2 else ()
         return ("accuracy", *binary, "matthews_correlation")
 
 

@@ -105,7 +105,7 @@ def questions_of(
 
     Raises:
         ValueError: the lists differ in length.
-        UserError: an answer is not where it is said to be.
+        UserError: an answer is not where it is said to be, or an id is there twice.
     """
     ids = [str(number + 1) for number in range(len(questions))] if ids is None else ids
     counts = [len(part) for part in (questions, contexts, ids, answers) if part is not None]
@@ -138,7 +138,11 @@ def read_questions(source: DataSource, labelled: bool = True) -> QuestionExample
 
 
 def _checked(examples: QuestionExamples) -> QuestionExamples:
-    """The examples, every answer of which is in its context where it says."""
+    """The examples, every answer of which is in its context where it says, and no id twice."""
+    first: dict[str, int] = {}
+    for index, name in enumerate(examples.ids):
+        if first.setdefault(name, index) != index:
+            raise UserError(f"{examples.where(first[name])} is there more than once")
     if examples.answers is None:
         return examples
     for index, (context, answers) in enumerate(
@@ -187,9 +191,6 @@ def _read_squad(path: str, labelled: bool) -> QuestionExamples:
             found.answers.append(_squad_answers(where, question))
     if not len(found):
         raise UserError(f"{path}: has no questions, expected a file of SQuAD with some")
-    if len(set(found.ids)) < len(found):
-        twice = next(name for name in found.ids if found.ids.count(name) > 1)
-        raise UserError(f"{path}:{lines.get(twice, 1)}: question {twice} is there more than once")
     return found
 
 
@@ -285,8 +286,10 @@ def _column(table: tables.Table, flag: str, given: str | None, usual: str) -> st
 
 
 def _as_id(value: Any) -> str | int:
-    if value is MISSING or isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"holds {'nothing' if value is MISSING else as_json(value)}")
+    if value is MISSING:
+        raise ValueError("is missing, expected a text or a whole number as in the first line")
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"holds {as_json(value)}, expected a text or a whole number")
     return value
 
 

@@ -17,6 +17,8 @@ _READERS: dict[str, Callable[[str, Sequence[str]], tables.Table]] = {
     ".tsv": tables.read_tsv,
     ".csv": tables.read_csv,
     ".jsonl": tables.read_jsonl,
+    # CLUE's names for the same.
+    ".json": tables.read_jsonl,
 }
 
 
@@ -24,6 +26,8 @@ def read_table(
     spec: str, tfds_dir: str | pathlib.Path | None = None, labelled: bool = True
 ) -> tables.Table:
     """The table of a `.tsv`, `.csv` or `.jsonl` file (or `.gz` of one) or of a TFDS split.
+
+    A `.json` file is taken for JSON lines.
 
     Where no labels are expected, a `.txt` file with a text a line and `-`, the standard input,
     are tables too; that is JSON lines if its first line is a JSON object, else a text a line.

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from absl import logging
+
 from bert_keras.errors import UserError
 
 # The csv module refuses fields above 128 KiB; a text may be longer.
@@ -19,6 +21,7 @@ MISSING = object()
 _COLA_COLUMNS = ["source", "label", "original_label", "sentence"]
 _CODAH_COLUMNS = ["category", "question", "answer0", "answer1", "answer2", "answer3", "label"]
 _CODAH_CATEGORIES = ("i", "n", "o", "p", "q", "r", "")
+_QQP_COLUMNS = ["id", "qid1", "qid2", "question1", "question2", "is_duplicate"]
 _STSB_COLUMNS = ["genre", "file", "year", "old_index", "score", "sentence1", "sentence2"]
 _STSB_GENRES = ("main-captions", "main-forum", "main-forums", "main-news")
 
@@ -54,6 +57,8 @@ def read_tsv(source: str, lines: Sequence[str]) -> Table:
     question, four answers, the right one's number from 0), and STS-B by its genres (genre, file,
     year, index, score, two sentences; what some rows have beyond, a source, is not read).
 
+    Rows of QQP's published file that are cut short are left out with a warning.
+
     Raises:
         UserError: a row has another number of fields than the header.
     """
@@ -64,7 +69,21 @@ def read_tsv(source: str, lines: Sequence[str]) -> Table:
         return _table(source, _COLA_COLUMNS, rows, range(1, len(rows) + 1))
     if _is_codah(rows[0]):
         return _table(source, _CODAH_COLUMNS, rows, range(1, len(rows) + 1))
+    if rows[0] == _QQP_COLUMNS:
+        return _read_qqp(source, rows)
     return _table(source, rows[0], rows[1:], range(2, len(rows) + 1))
+
+
+def _read_qqp(source: str, rows: Sequence[Sequence[str]]) -> Table:
+    width = len(_QQP_COLUMNS)
+    cut = [line for line, row in enumerate(rows, start=1) if len(row) < width]
+    if cut:
+        logging.warning(
+            "%s:%d: left out this row and %d more, which have fewer than %d fields",
+            *(source, cut[0], len(cut) - 1, width),
+        )
+    kept = [line for line, row in enumerate(rows, start=1) if len(row) >= width]
+    return _table(source, _QQP_COLUMNS, [rows[line - 1] for line in kept[1:]], kept[1:])
 
 
 def _is_cola(row: Sequence[str]) -> bool:

@@ -99,11 +99,11 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
     """Reads tagged sentences, or sentences to tag.
 
     Any file is taken as columns, a word a line and a blank line between sentences, but for
-    `.jsonl`, an object a line with lists of strings under `words` (or `tokens`) and `tags` (or
-    `ner_tags`, `ner`, `pos_tags`); columns of such lists of a `tfds:` split have the same names.
-    Sentences to tag may also be plain texts: a line each in `.txt` or
-    `-`, or under `text` in `.tsv`, `.csv`, `.jsonl` and `tfds:`; what looks like columns with
-    tags is read as such there too. `.gz` of any file is decompressed.
+    `.jsonl` and `.json`, an object a line with lists of strings under `words` (or `tokens`) and
+    `tags` (or `ner_tags`, `ner`, `pos_tags`); columns of such lists of a `tfds:` split have the
+    same names. Sentences to tag may also be plain texts: a line each in `.txt` or `-`, or under
+    `text` in `.tsv`, `.csv`, `.jsonl` and `tfds:`; what looks like columns with tags is read as
+    such there too. `.gz` of any file is decompressed.
 
     Raises:
         UserError: one line with file, line, the value received and what was expected.
@@ -120,7 +120,7 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
         return _texts_of_table(source)
     lines = read_lines(source.spec)
     title = "standard input" if source.spec == "-" else source.spec
-    if name.endswith(".jsonl") or (name == "-" and tables.is_json_object(lines[0])):
+    if name.endswith((".jsonl", ".json")) or (name == "-" and tables.is_json_object(lines[0])):
         return _of_table(tables.read_jsonl(title, lines), source, labelled)
     plain = not labelled and name.endswith((".txt", ".tsv", "-")) and not _are_columns(lines)
     if plain and name.endswith(".tsv"):

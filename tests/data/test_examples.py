@@ -30,13 +30,14 @@ def test_the_three_formats_agree(tmp_path: pathlib.Path) -> None:
         json.dumps(dict(zip(("text", "text_pair", "label"), row, strict=True))) + "\n"
         for row in rows
     )
-    for name, content in (("a.tsv", tsv), ("a.csv", csv), ("a.jsonl", jsonl), ("a.TSV", tsv)):
+    files = {"a.tsv": tsv, "a.csv": csv, "a.jsonl": jsonl, "a.json": jsonl, "a.TSV": tsv}
+    for name, content in files.items():
         examples = _read(tmp_path, name, content)
         assert len(examples) == 2
         assert examples.texts == ["a b", "d"]
         assert examples.pairs == ["c", ""]
         assert examples.labels == ["x", "y"]
-        first = 1 if name == "a.jsonl" else 2
+        first = 1 if ".json" in name else 2
         assert examples.lines == [first, first + 1]
         assert examples.where(1) == f"{tmp_path / name}:{first + 1}"
 
@@ -143,7 +144,8 @@ def test_standard_input(
             r":2: column 'label' is missing, expected a label",
         ),
         ("a.jsonl", '{"text": "a\\ud800", "label": 1}', r":1: column 'text' is not valid Unicode"),
-        ("a.json", "{}", r"a\.json: is no known kind of data, expected a name that ends in"),
+        ("a.json", "[]", r"a\.json:1: received the JSON value \[\], expected an object"),
+        ("a.xml", "{}", r"a\.xml: is no known kind of data, expected a name that ends in"),
         ("a.txt", "x", r"a\.txt: is no known kind of data, expected .*\.tsv, \.csv or \.jsonl"),
     ],
 )

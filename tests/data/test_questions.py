@@ -126,11 +126,30 @@ def test_json_lines_hold_questions_with_or_without_answers(tmp_path: pathlib.Pat
         read_questions(_jsonl(tmp_path, {"question": "Who?"}), labelled=False)
 
 
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([{"id": "7"}, {"id": 8}, {"id": 7}], ":1: question 7 is there more than once"),
+        ([{"id": "7"}, {}], ":2: column 'id' is missing, expected a text or a whole number"),
+        ([{"id": "7"}, {"id": 0.5}], ":2: column 'id' holds 0.5, expected a text or a whole numb"),
+    ],
+)
+def test_ids_of_json_lines_are_checked(
+    tmp_path: pathlib.Path, ids: list[dict[str, Any]], message: str
+) -> None:
+    source = _jsonl(tmp_path, *({**own, "question": "Who?", "context": "Zoë"} for own in ids))
+    with pytest.raises(UserError) as caught:
+        read_questions(source, labelled=False)
+    assert str(caught.value).startswith(source.spec + message)
+
+
 def test_questions_from_lists_are_checked() -> None:
     examples = questions_of(["Who?"], [CONTEXT], [[("Zoë", 22)]], ids=["x"])
     assert isinstance(examples, QuestionExamples) and examples.lines == [1]
     with pytest.raises(UserError, match="the inputs:1: question 1: answer_start 1"):
         questions_of(["Who?"], [CONTEXT], [[("Zoë", 1)]])
+    with pytest.raises(UserError, match="the inputs:1: question x is there more than once"):
+        questions_of(["Who?", "Where?"], ["", ""], ids=["x", "x"])
     with pytest.raises(ValueError, match="differ in number"):
         questions_of(["Who?"], [])
     with pytest.raises(ValueError, match="have no answers"):

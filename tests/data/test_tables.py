@@ -25,6 +25,21 @@ def test_tsv_takes_quotes_literally() -> None:
     assert table.lines == [2, 3, 4]
 
 
+def test_rows_of_qqp_that_are_cut_short_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate"
+    rows = ["1\t1\t2\tWho?\tWhat?\t0", "2\t3\tWho", "is it?", "3\t4\t5\tA?\tB?\t1"]
+    with caplog.at_level("WARNING", logger="absl"):
+        table = tables.read_tsv("qqp.tsv", [header, *rows])
+    assert (table.lines, [row[5] for row in table.rows]) == ([2, 5], ["0", "1"])
+    assert [record.getMessage() for record in caplog.records] == [
+        "qqp.tsv:3: left out this row and 1 more, which have fewer than 6 fields"
+    ]
+    with pytest.raises(UserError, match=r"qqp\.tsv:2: received 7 field"):
+        tables.read_tsv("qqp.tsv", [header, rows[0] + "\tmore"])
+    with pytest.raises(UserError, match=r"f:2: received 1 field"):
+        tables.read_tsv("f", ["text\tlabel", "cut"])
+
+
 def test_cola_has_no_header() -> None:
     table = tables.read_tsv("f", ["gj04\t1\t\tThe car ran.", "gj04\t0\t*\tCar the ran."])
     assert table.columns == ["source", "label", "original_label", "sentence"]

@@ -171,6 +171,19 @@ def test_a_threshold_needs_impossible_questions() -> None:
     assert options == {"impossible": True, "n_best": 5}
 
 
+def test_fit_learns_that_questions_may_be_impossible(tmp_path: pathlib.Path) -> None:
+    model = _model()
+    model.compile()
+    model.fit(_examples(8), batch_size=8, verbose=0)
+    assert not model.impossible
+    model.fit(_examples(8, impossible=1.0), batch_size=8, verbose=0)
+    model.save_pretrained(tmp_path)
+    asked = [("is it", " ".join(NEUTRAL))]
+    for one in (model, QuestionAnswerer.from_pretrained(tmp_path)):
+        one.null_score_threshold = -1e9
+        assert one.impossible and one.predict(asked)[0].answer == ""
+
+
 def test_a_chosen_threshold_is_not_tuned() -> None:
     dev = _examples(8, impossible=0.5)
     model = _model(impossible=True, null_score_threshold=0.25)
