@@ -59,7 +59,13 @@ class BertTask(keras.Model):
         tokenizer: the BertTokenizer; its vocabulary must be the encoder's.
         max_length: tokens per example, specials included; longer inputs are truncated.
         seed: of dropout and of shuffling.
+
+    Raises:
+        UserError: `max_length` is below `shortest`, or above the encoder's positions.
     """
+
+    # The least `max_length`: [CLS], a token and [SEP].
+    shortest = 3
 
     def __init__(
         self,
@@ -71,10 +77,14 @@ class BertTask(keras.Model):
     ) -> None:
         kwargs.setdefault("dtype", encoder.dtype_policy)
         super().__init__(**kwargs)
-        if max_length > encoder.config.max_position_embeddings:
+        longest = encoder.config.max_position_embeddings
+        if max_length > longest:
             raise UserError(
-                f"max_length is {max_length}, the encoder has "
-                f"{encoder.config.max_position_embeddings} positions"
+                f"max_length is {max_length}, the encoder has {longest} positions (--seq_length)"
+            )
+        if max_length < self.shortest:
+            raise UserError(
+                f"max_length is {max_length}, expected at least {self.shortest} (--seq_length)"
             )
         self.encoder = encoder
         self.tokenizer = tokenizer

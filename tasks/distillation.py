@@ -73,6 +73,9 @@ def check_teacher(teacher: Any, student: Any) -> None:
     labels, expected = (getattr(task, "labels", None) for task in (teacher, student))
     if labels != expected:
         raise UserError(f"its labels are {labels}, the student's {expected}")
+    widths = teacher.vector_width(), student.vector_width()
+    if widths[0] != widths[1]:
+        raise UserError(f"its vectors are {widths[0]} wide, the student's {widths[1]}")
     longest = teacher.encoder.config.max_position_embeddings
     if longest < student.max_length:
         raise UserError(f"has {longest} positions, the student reads {student.max_length}")

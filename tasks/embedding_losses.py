@@ -100,12 +100,5 @@ def distances(targets: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
 
     Args:
         targets, vectors: `[batch, group, hidden]`.
-
-    Raises:
-        UserError: the teacher's vectors are of another width.
     """
-    if targets.shape[-1] != vectors.shape[-1]:
-        raise UserError(
-            f"the teacher's vectors are {targets.shape[-1]} wide, the student's {vectors.shape[-1]}"
-        )
     return tf.reduce_mean(tf.reduce_sum(tf.square(targets - vectors), axis=-1), axis=-1)

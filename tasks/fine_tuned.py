@@ -88,6 +88,10 @@ class FineTunedTask(AnsweringTask):
             return super().update(features, labels, weights)
         return distillation.update(self, features, labels, weights)
 
+    def vector_width(self) -> int | None:
+        """The width of outputs that a teacher's must have too; None where they are of classes."""
+        return None
+
     def distance_from(
         self,
         targets: Any,

@@ -68,7 +68,7 @@ class QuestionAnswerer(FineTunedTask):
     architecture = "BertForQuestionAnswering"
     head = "question_answering"
     needs_pooler = False
-    default_length = 384
+    default_length, shortest = 384, 5
     best_metric = "f1"
 
     def __init__(
@@ -129,7 +129,8 @@ class QuestionAnswerer(FineTunedTask):
     def options_from(cls, train: QuestionExamples, given: Mapping[str, Any]) -> dict[str, Any]:
         if not train.has_impossible() and given.get("null_score_threshold") is not None:
             raise UserError(f"--null_score_threshold: all questions of {train.source} have answers")
-        return {**given, "impossible": train.has_impossible()}
+        # Another training's threshold says nothing of this one.
+        return {"null_score_threshold": 0.0, **given, "impossible": train.has_impossible()}
 
     def _set_up(self, x: Any, y: Any) -> None:
         if isinstance(x, QuestionExamples):

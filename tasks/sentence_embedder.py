@@ -107,6 +107,9 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
         losses = embedding_losses.losses_of(self.training_loss, outputs, labels)
         return StepResult({"loss": LossTerm.of(losses, weights)}, outputs)
 
+    def vector_width(self) -> int:
+        return int(self.encoder.config.hidden_size)
+
     def distance_from(self, targets: Any, outputs: Any, *batch: Any) -> tf.Tensor:
         """See `embedding_losses.distances`; summed with the weight of each example."""
         return weighted_sum(embedding_losses.distances(targets, outputs), batch[2])
@@ -192,9 +195,5 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
     # Saving.
 
     def options(self) -> dict[str, Any]:
-        return {
-            "pooling": self.pooling,
-            "normalize": self.normalize,
-            "loss": self.training_loss,
-            "max_score": self.max_score,
-        }
+        own = {"pooling": self.pooling, "normalize": self.normalize, "loss": self.training_loss}
+        return {**own, "max_score": self.max_score}

@@ -29,6 +29,7 @@ class Examples:
         source: the file or the TFDS name, as messages name it.
         lines: N line numbers (of a TFDS split: example numbers), from 1.
         columns: the names of the columns that were read.
+        classes: the labels that the source knows in an order of its own, as TFDS does.
     """
 
     texts: list[str]
@@ -37,6 +38,7 @@ class Examples:
     source: str
     lines: list[int]
     columns: Columns
+    classes: Sequence[str] = ()
 
     # What a label is made of, and what it is called in `row`.
     convert: ClassVar[Callable[[Any], Any]] = staticmethod(as_label)
@@ -72,7 +74,8 @@ class Examples:
         return "pairs of texts" if self.pairs is not None else "single texts"
 
     def label_set(self) -> list[str]:
-        """The distinct labels, sorted; as numbers where every one is a whole number.
+        """The distinct labels in the source's own order, if it has one, or else sorted; as numbers
+        where every one is a whole number.
 
         Raises:
             UserError: fewer than two labels occur, or there are none to look at.
@@ -83,6 +86,8 @@ class Examples:
                 f"{self.source}: received {tables.listed(sorted(distinct)) or 'no labels'} as "
                 f"the only label, expected at least two different ones"
             )
+        if distinct <= set(self.classes):
+            return [label for label in self.classes if label in distinct]
         return sorted_labels(distinct)
 
     def label_ids(self, labels: Sequence[str]) -> list[int]:
@@ -164,4 +169,5 @@ def read_kind(kind: type[Kind], source: DataSource, labelled: bool = True) -> Ki
         source=table.source,
         lines=table.lines,
         columns=columns,
+        classes=table.classes.get(label or "", ()),
     )

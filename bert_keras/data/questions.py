@@ -181,6 +181,7 @@ def _read_squad(path: str, labelled: bool) -> QuestionExamples:
     found = QuestionExamples([], [], [], [] if labelled else None, path, [])
     for where, context, question in _squad_questions(path, content):
         name = str(_member(where, question, "id", (str, int), "a text"))
+        _text(where, {"id": name}, "id")
         line = lines.get(name, 1)
         where = f"{path}:{line}: question {shorten(name)}"
         found.ids.append(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -36,12 +36,14 @@ class Table:
         rows: one sequence of values per row, as many as there are columns. Values are strings;
             JSON lines also have numbers, booleans and nulls.
         lines: the line of the file on which each row starts, from 1.
+        classes: of columns that hold classes in an order of their own, their names in it.
     """
 
     source: str
     columns: list[str]
     rows: Sequence[Sequence[Any]]
     lines: list[int]
+    classes: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def header(self) -> str:

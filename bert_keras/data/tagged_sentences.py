@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from bert_keras.data import tables
+from bert_keras.data.columns import choose_columns
 from bert_keras.data.examples import read_examples
 from bert_keras.data.source import DataSource
 from bert_keras.data.table_source import as_text, column_values, read_table
@@ -141,28 +142,41 @@ def _texts_of_table(source: DataSource) -> TaggedSentences:
 def _of_table(table: tables.Table, source: DataSource, labelled: bool) -> TaggedSentences:
     title = table.source
     word_key = source.text_column or _first(_WORD_KEYS, table.columns)
-    if word_key is None and not labelled and "text" in table.columns:
-        texts = column_values(table, "text", as_text)
+    if not labelled and not _holds_lists(table, word_key):
+        named = choose_columns(table.header, table.columns, word_key, None, None, labelled=False)
+        texts = column_values(table, named.text, as_text)
         return TaggedSentences(None, None, texts, title, table.lines)
-    tag_key = (source.label_column or _first(_TAG_KEYS, table.columns)) if labelled else None
-    for flag, key, known in (
-        ("text_column", word_key, _WORD_KEYS),
-        ("label_column", tag_key, _TAG_KEYS),
-    ):
-        if (labelled or key is not tag_key) and key not in table.columns:
-            raise UserError(
-                f"{title}: the keys are {tables.listed(table.columns)}, expected "
-                f"{key or tables.listed(known)} (--{flag})"
-            )
-    words = column_values(table, str(word_key), _as_strings)
-    tags = None if tag_key is None else column_values(table, tag_key, _as_strings)
+    word_key = _known_key(table, "text_column", word_key, _WORD_KEYS)
+    words, tags = column_values(table, word_key, _as_strings), None
+    if labelled:
+        tag_key = source.label_column or _first(_TAG_KEYS, table.columns)
+        tag_key = _known_key(table, "label_column", tag_key, _TAG_KEYS)
+        tags = column_values(table, tag_key, _as_strings)
     for line, own, answer in zip(table.lines, words, tags or words, strict=True):
         if len(own) != len(answer):
             raise UserError(f"{title}:{line}: {len(own)} words but {len(answer)} tags")
     return TaggedSentences(words, tags, None, title, table.lines)
 
 
+def _holds_lists(table: tables.Table, column: str | None) -> bool:
+    """Whether a column is there and begins with no text."""
+    if column not in table.columns:
+        return False
+    return not isinstance(table.rows[0][table.columns.index(str(column))], str)
+
+
+def _known_key(table: tables.Table, flag: str, key: str | None, known: Sequence[str]) -> str:
+    if key is None or key not in table.columns:
+        raise UserError(
+            f"{table.header}: the keys are {tables.listed(table.columns)}, expected "
+            f"{key or tables.listed(known)} (--{flag})"
+        )
+    return key
+
+
 def _as_strings(value: Any) -> Words:
+    if value is tables.MISSING:
+        raise ValueError("is missing, expected a list of strings")
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
         raise ValueError(f"holds {tables.as_json(value)}, expected a list of strings")
     return [as_text(part) for part in value]
@@ -193,16 +207,19 @@ def _separator(lines: Sequence[str]) -> str:
 
 
 def _are_columns(lines: Sequence[str]) -> bool:
-    """Whether every line has as many fields as the first, and a tag at its end."""
-    separator, count = _separator(lines), 0
-    for line in lines:
-        if _is_blank(line) or line.startswith(_DOCUMENT):
-            continue
-        fields = _fields(line, separator)
-        count = count or len(fields)
-        if len(fields) < 2 or len(fields) != count or not _A_TAG.fullmatch(fields[-1]):
-            return False
-    return True
+    """Whether every line has as many fields as the first, and a tag at its end.
+
+    A text may end like this too, "on I-95" or "of type O": a word outside of entities must be
+    among them, and words separated by spaces must be several, or many if they have more columns.
+    """
+    separator = _separator(lines)
+    kept = [line for line in lines if not _is_blank(line) and not line.startswith(_DOCUMENT)]
+    rows = [_fields(line, separator) for line in kept]
+    width, tags = len(rows[0]) if rows else 0, [row[-1] for row in rows]
+    if width < 2 or any(len(row) != width for row in rows) or "O" not in tags:
+        return False
+    least = 1 if separator == "\t" else 2 if width == 2 else 4
+    return len(rows) >= least and all(map(_A_TAG.fullmatch, tags))
 
 
 def _read_columns(

@@ -55,7 +55,12 @@ def read_tfds(spec: str, tfds_dir: str | pathlib.Path | None = None) -> Table:
         [decode(example[name]) for name, decode in decoders.items()]
         for example in tfds.as_numpy(dataset)
     ]
-    return Table(spec, list(decoders), rows, list(range(1, len(rows) + 1)))
+    classes = {
+        name: feature.names
+        for name, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.ClassLabel) and feature.names
+    }
+    return Table(spec, list(decoders), rows, list(range(1, len(rows) + 1)), classes)
 
 
 def _builder(tfds: Any, spec: str, name: str, tfds_dir: str | pathlib.Path | None) -> Any:

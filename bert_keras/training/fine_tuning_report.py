@@ -53,7 +53,8 @@ def write_fine_tuning_report(folder: pathlib.Path) -> None:
 def _read_rows(path: pathlib.Path) -> list[Row]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    # Not splitlines: a text may hold what Unicode calls a line end, which JSON writes as it is.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def _scalars(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,12 @@ def test_finetune_leaves_model_metrics_and_predictions(trained):
     rows = _lines(trained / "out" / "predictions.jsonl")
     right = np.mean([row["label"] == row["prediction"] for row in rows])
     assert right == metrics["accuracy"]
+    for label, scores in metrics["per_class"].items():
+        gold, found = ([row[name] == label for row in rows] for name in ("label", "prediction"))
+        both = np.logical_and(gold, found).sum()
+        assert scores["support"] == sum(gold)
+        assert scores["precision"] == pytest.approx(both / sum(found))
+        assert scores["recall"] == pytest.approx(both / sum(gold))
     assert rows[0]["text"] == small.sentences(64, seed=2)[0][0]
     names = {path.name for path in (trained / "out" / "model").iterdir()}
     assert names >= {"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"}

@@ -71,3 +71,7 @@ def test_every_task_by_name(tmp_path: pathlib.Path, name: str) -> None:
     for index in range(3):
         expected = names[index % len(names)] if names else index + 0.2
         assert by_text[f"{columns[0]} {index}"] == expected
+    if names:
+        # In the data set's order: GLUE's F1 is that of the second, such as "equivalent".
+        assert examples.label_set() == list(names)
+        assert examples.part(0, 3).label_set() == list(names)

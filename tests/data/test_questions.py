@@ -143,6 +143,11 @@ def test_ids_of_json_lines_are_checked(
     assert str(caught.value).startswith(source.spec + message)
 
 
+def test_an_id_that_is_no_text_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="'id' is not valid Unicode at character 1"):
+        read_questions(_squad(tmp_path, _changed(id="\ud800")))
+
+
 def test_questions_from_lists_are_checked() -> None:
     examples = questions_of(["Who?"], [CONTEXT], [[("Zoë", 22)]], ids=["x"])
     assert isinstance(examples, QuestionExamples) and examples.lines == [1]

@@ -72,6 +72,38 @@ def test_sentences_to_tag(read):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Ada drove on I-95",
+        "Her blood type is O",
+        "Send me an E-mail\nGet in the S-class",
+        "type O\n",
+        "They parked it in B-52\nThe blood was type O\nNobody was told of I-80",
+    ],
+)
+def test_texts_that_end_like_a_tag_are_texts(read, text):
+    found = read("a.txt", text, labelled=False)
+    assert (found.texts, found.words) == (text.strip().split("\n"), None)
+
+
+@pytest.mark.parametrize("text", ["a\tO\n", "a O\nb B-x\n", "a X O\n\nb X B-x\nc Y O\nd Y O\n"])
+def test_columns_under_the_name_of_a_text_are_columns(read, text):
+    found = read("a.txt", text, labelled=False)
+    assert found.words[0] == ["a"] or found.words == [["a", "b"]]
+
+
+def test_json_lines_to_tag_name_their_column(read):
+    assert read("a.jsonl", '{"body": "Ada"}\n', False, text_column="body").texts == ["Ada"]
+    assert read("a.jsonl", '{"sentence": "Ada"}\n', False).texts == ["Ada"]
+    assert read("a.json", '{"tokens": ["Ada"]}\n', False).words == [["Ada"]]
+    with pytest.raises(UserError, match=r"a.jsonl:1: no text column; the columns are body"):
+        read("a.jsonl", '{"body": "Ada"}\n', False)
+
+
+TAGGED = '{"words": ["a"], "tags": ["O"]}\n'
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("a.conll", "a O\nb\n", r"a.conll:2: received 1 column\(s\) \('b'\), expected 2"),
@@ -82,7 +114,13 @@ def test_sentences_to_tag(read):
         ("a.csv", "text,label\na,b\n", "a.csv: is no data with tags"),
         ("a.jsonl", '{"words": ["a"], "tags": []}\n', "a.jsonl:1: 1 words but 0 tags"),
         ("a.jsonl", '{"words": "a", "tags": []}\n', "a.jsonl:1: column 'words' holds \"a\""),
-        ("a.jsonl", '{"words": ["a"]}\n', "a.jsonl: the keys are words, expected tags"),
+        (
+            "a.jsonl",
+            TAGGED + '{"words": ["b"]}\n',
+            "a.jsonl:2: column 'tags' is missing",
+        ),
+        ("a.jsonl", TAGGED + '{"tags": ["O"]}\n', "a.jsonl:2: column 'words' is missing"),
+        ("a.jsonl", '{"words": ["a"]}\n', "a.jsonl:1: the keys are words, expected tags"),
     ],
 )
 def test_what_is_malformed_is_named_with_its_line(read, name, text, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pathlib
 from unittest import mock
@@ -168,7 +169,16 @@ def test_a_threshold_needs_impossible_questions() -> None:
     with pytest.raises(UserError, match="--null_score_threshold: all questions of the inputs"):
         QuestionAnswerer.options_from(_examples(3), {"null_score_threshold": 1.0})
     options = QuestionAnswerer.options_from(_examples(9, impossible=0.5), {"n_best": 5})
-    assert options == {"impossible": True, "n_best": 5}
+    assert options == {"impossible": True, "n_best": 5, "null_score_threshold": 0.0}
+
+
+def test_the_defaults_are_those_of_run_squad() -> None:
+    defaults = inspect.signature(QuestionAnswerer.__init__).parameters
+    names = ("max_length", "doc_stride", "max_query_length", "n_best", "max_answer_length")
+    assert [defaults[name].default for name in names] == [384, 128, 64, 20, 30]
+    assert QuestionAnswerer.default_length == 384
+    with pytest.raises(UserError, match=r"max_length is 4, expected at least 5 \(--seq_length\)"):
+        _model(max_length=4)
 
 
 def test_fit_learns_that_questions_may_be_impossible(tmp_path: pathlib.Path) -> None:

@@ -14,7 +14,7 @@ from bert_keras.data.sentences_to_embed import sentences_of
 from bert_keras.errors import UserError
 from bert_keras.layers.token_pooling import pool_tokens
 from bert_keras.tasks import SentenceEmbedder, semantic_search
-from bert_keras.tasks.embedding_losses import distances, losses_of
+from bert_keras.tasks.embedding_losses import losses_of
 from bert_keras.tasks.grouped_inputs import GroupedInputs
 from tests import small
 
@@ -261,8 +261,9 @@ def test_the_distance_from_a_teacher():
     found = _task().distance_from(tf.constant(targets), tf.constant(outputs), {}, None, weights, 2)
     squares = ((targets - outputs) ** 2).sum(axis=-1).mean(axis=-1)
     assert float(found) == pytest.approx((squares * weights).sum(), rel=1e-5)
-    with pytest.raises(UserError, match="the teacher's vectors are 8 wide, the student's 4"):
-        distances(tf.constant(targets), tf.constant(outputs[..., :4]))
+    wide = SentenceEmbedder.from_pretrained("size:L-1_H-64", tokenizer=small.tokenizer())
+    with pytest.raises(UserError, match="its vectors are 64 wide, the student's 32"):
+        _task().distil_from(wide)
 
 
 @pytest.mark.slow

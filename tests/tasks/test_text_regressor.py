@@ -97,6 +97,7 @@ def test_the_verbs(tmp_path, capsys):
     assert metrics["pearson"] > 0.8 and metrics["spearman"] > 0.5
     rows = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
     found = np.array([[row["label"], row["prediction"]] for row in map(json.loads, rows)])
+    assert np.mean((found[:, 0] - found[:, 1]) ** 2) == pytest.approx(metrics["loss"], rel=1e-5)
     assert np.corrcoef(found.T)[0, 1] == pytest.approx(metrics["pearson"], abs=1e-6)
     capsys.readouterr()
     model = f"--model={tmp_path}/out/model"

@@ -7,7 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from seqeval.metrics import f1_score
+import seqeval.metrics
 
 from bert_keras import cli
 from bert_keras.data.tagged_sentences import sentences_of
@@ -53,7 +53,9 @@ def test_it_learns_and_answers_with_entities_in_the_text(trained):
     metrics = trained.evaluate(words, tags)
     assert metrics["f1"] > 0.8
     found = [answer.tags for answer in trained.predict(words)]
-    assert metrics["f1"] == pytest.approx(f1_score(tags, found))
+    for name in ("f1", "precision", "recall", "accuracy"):
+        expected = getattr(seqeval.metrics, f"{name}_score")(tags, found)
+        assert metrics[name] == pytest.approx(expected), name
     (answer,) = trained.predict([TEXT])
     assert answer.words == ["the", "great", "film", "was", "a", "film", ",", "actors"]
     for word, start, end in zip(answer.words, answer.starts, answer.ends, strict=True):

@@ -36,7 +36,8 @@ def _tuner(folder, settings, scores=None, strategy=None, dropout=0.1) -> FineTun
 
     def evaluate():
         task.raw_outputs(dev)
-        return {"accuracy": scores[tuner.progress.epoch - 1], "loss": 0.0}
+        score = scores[tuner.progress.epoch - 1]
+        return {"accuracy": score, "loss": score}
 
     tuner = FineTuner(
         task, train, evaluate if scores else None, folder, settings, strategy, say=lambda _: None
@@ -56,6 +57,13 @@ def unbroken(tmp_path_factory):
     tuner = _tuner(tmp_path_factory.mktemp("unbroken"), SETTINGS, scores=[0.5, 0.9, 0.7])
     progress = tuner.run()
     return _weights(tuner), progress
+
+
+@pytest.mark.parametrize(("metric", "best"), [("accuracy", 1), ("loss", 2)])
+def test_of_losses_the_least_is_the_best(tmp_path, metric, best):
+    settings = dataclasses.replace(SETTINGS, best_metric=metric, epochs=3)
+    progress = _tuner(tmp_path, settings, scores=[0.9, 0.2, 0.5]).run()
+    assert progress.best_epoch == best
 
 
 def _run_until_killed(tuner: FineTuner, step: int) -> None:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from bert_keras.training import fine_tuning_report
 from bert_keras.training.fine_tuning_report import write_fine_tuning_report
 from bert_keras.training.highlights import Span, around, bars, marked
 from bert_keras.training.mistakes import worst_mistakes
@@ -65,6 +66,14 @@ def test_classification(tmp_path):
     # The same folder gives the same page.
     write_fine_tuning_report(tmp_path)
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_texts_may_hold_what_unicode_calls_a_line_end(tmp_path):
+    text = "one\u2028two\u0085three\u2029"
+    (tmp_path / "predictions.jsonl").write_text(
+        json.dumps({"text": text}, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    assert fine_tuning_report._read_rows(tmp_path / "predictions.jsonl") == [{"text": text}]
 
 
 def test_without_dev_data_there_are_the_curves_and_the_settings(tmp_path):
