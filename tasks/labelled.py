@@ -59,7 +59,7 @@ class LabelledTask(FineTunedTask):
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         config = encoder.config
         # The width is set, and the weights are made, when the labels are known.
-        self.classifier = DenseHead(config, 0, classifier_dropout(config), dtype=self.dtype_policy)
+        self.classifier = DenseHead(config, 0, classifier_dropout(config))
         self._labels: tuple[Label, ...] | None = None
         if labels is not None:
             self.set_labels(labels)

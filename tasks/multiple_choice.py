@@ -79,7 +79,7 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
         kwargs.setdefault("name", "multiple_choice")
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         config = encoder.config
-        self.classifier = DenseHead(config, 1, classifier_dropout(config), dtype=self.dtype_policy)
+        self.classifier = DenseHead(config, 1, classifier_dropout(config))
         self.classifier.build(config.hidden_size)
         self.built = True
 

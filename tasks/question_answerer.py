@@ -93,8 +93,7 @@ class QuestionAnswerer(FineTunedTask):
         self.n_best, self.max_answer_length = n_best, max_answer_length
         if impossible:
             self.best_metric = "best_f1"
-        policy = self.dtype_policy
-        self.qa_outputs = DenseHead(encoder.config, 2, 0.0, name="qa_outputs", dtype=policy)
+        self.qa_outputs = DenseHead(encoder.config, 2, 0.0, name="qa_outputs")
         self.qa_outputs.build(encoder.config.hidden_size)
         self.built = True
 

@@ -77,8 +77,7 @@ class TextRegressor(PooledText):
         kwargs.setdefault("name", "text_regressor")
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         config = encoder.config
-        # In bfloat16 scores would be steps of 1/64, many of them equal.
-        self.classifier = DenseHead(config, 1, classifier_dropout(config), dtype="float32")
+        self.classifier = DenseHead(config, 1, classifier_dropout(config))
         self.classifier.build(config.hidden_size)
         self.pairs = pairs
         self.built = True
