@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from bert_keras import cli
 from bert_keras.data.examples import Examples, read_kind
 from bert_keras.data.labelled_kinds import ScoredExamples
 from bert_keras.data.source import DataSource
+from tests import small
 
 # By configuration: the columns of the texts, and the names of the classes.
 SCHEMAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -75,3 +78,18 @@ def test_every_task_by_name(tmp_path: pathlib.Path, name: str) -> None:
         # In the data set's order: GLUE's F1 is that of the second, such as "equivalent".
         assert examples.label_set() == list(names)
         assert examples.part(0, 3).label_set() == list(names)
+
+
+@pytest.mark.slow
+def test_the_verb_scores_the_class_that_glue_scores(tmp_path: pathlib.Path) -> None:
+    Glue(config="mrpc", data_dir=tmp_path / "tfds").download_and_prepare()
+    small.classifier().save_pretrained(tmp_path / "init")
+    where = f"--init={tmp_path}/init", f"--tfds_dir={tmp_path}/tfds", f"--output_dir={tmp_path}/run"
+    data = "--train=tfds:glue/mrpc", "--dev=tfds:glue/mrpc:validation"
+    few = "--epochs=1", "--seq_length=16", "--batch_size=2"
+    assert cli.main(["finetune", *where, *data, *few]) == 0
+    labels = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["id2label"]
+    assert labels == {"0": "not_equivalent", "1": "equivalent"}
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["f1"] == pytest.approx(metrics["per_class"]["equivalent"]["f1"])
+    assert metrics["recall"] == pytest.approx(metrics["per_class"]["equivalent"]["recall"])
