@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 Tensor = Any
@@ -417,14 +418,17 @@ def _keep_mask(x: Tensor, rate: float, seed: Tensor) -> Tensor:
 def dropout(x: Tensor, rate: float, seed: Tensor | None) -> Tensor:
     """Inverted dropout (Srivastava et al. 2014), a pure function of `seed`, int32 `[2]`.
 
-    `seed` None or `rate` 0 returns `x` itself.
+    `seed` None or `rate` 0 returns `x` itself. The mean is kept: in 16 bits, where 1 / (1 - rate)
+    is rounded, the rate is that of the rounded factor, 0.0986 for 0.1 in bfloat16.
     """
     if seed is None or rate == 0.0:
         return x
     scale = ops.cast(1.0 / (1.0 - rate), x.dtype)
     if ON_TENSORFLOW:
+        factor = float(np.asarray(1.0 / (1.0 - rate), x.dtype.as_numpy_dtype))
+        keep = _keep_mask(x, 1.0 - 1.0 / factor, seed)
         # A product, forth and back, is several times as fast as a choice between two tensors.
-        return x * (tf.cast(_keep_mask(x, rate, seed), x.dtype) * scale)
+        return x * (tf.cast(keep, x.dtype) * scale)
     uniform = keras.random.uniform(ops.shape(x), seed=_GivenSeed(seed))
     return ops.where(uniform >= rate, x * scale, ops.zeros_like(x))
 

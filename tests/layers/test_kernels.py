@@ -95,6 +95,14 @@ def test_dropout_rate_scale_and_purity(rate):
     assert abs(same - (rate**2 + (1 - rate) ** 2)) < 0.005
 
 
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
+def test_dropout_in_16_bits_keeps_the_mean(dtype):
+    dropped = kernels.dropout(tf.ones([3000, 3001], dtype), 0.1, tf.constant([5, 6]))
+    wide = tf.cast(dropped, tf.float32).numpy()
+    assert abs(wide.mean() - 1) < 5e-4
+    assert abs(np.mean(wide == 0) - 0.1) < 2e-3
+
+
 def test_no_seed_or_no_rate_means_no_dropout():
     x = tf.ones([3])
     assert kernels.dropout(x, 0.5, None) is x
