@@ -114,7 +114,7 @@ RECIPES = {
         "classification",
         recipe_data.hotel_reviews,
         ("accuracy", "f1"),
-        epochs=4,
+        epochs=2,
         learning_rate=3e-4,
         columns={"text_column": "review"},
         **_CHINESE,
