@@ -55,6 +55,7 @@ class Recipe:
 
 _files = recipe_data.files
 _CHINESE: Mapping[str, Any] = {"init": "size:mini", "vocabulary": "chinese_21128"}
+
 # So small a model is far from converged after three epochs at BERT-base's usual rates; 1e-4 is of
 # the grid that Turc et al. 2019 give for such. MRPC's dev set has 408 pairs, where chance alone
 # moves a score by two points: its test set, 1,725 pairs, is scored as well.

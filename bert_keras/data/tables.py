@@ -78,14 +78,14 @@ def read_tsv(source: str, lines: Sequence[str]) -> Table:
 
 def _read_qqp(source: str, rows: Sequence[Sequence[str]]) -> Table:
     width = len(_QQP_COLUMNS)
-    cut = [line for line, row in enumerate(rows, start=1) if len(row) < width]
+    whole = [line for line, row in enumerate(rows[1:], start=2) if len(row) >= width]
+    cut = sorted(set(range(2, len(rows) + 1)) - set(whole))
     if cut:
         logging.warning(
             "%s:%d: left out this row and %d more, which have fewer than %d fields",
             *(source, cut[0], len(cut) - 1, width),
         )
-    kept = [line for line, row in enumerate(rows, start=1) if len(row) >= width]
-    return _table(source, _QQP_COLUMNS, [rows[line - 1] for line in kept[1:]], kept[1:])
+    return _table(source, _QQP_COLUMNS, [rows[line - 1] for line in whole], whole)
 
 
 def _is_cola(row: Sequence[str]) -> bool:

@@ -55,11 +55,8 @@ def read_tfds(spec: str, tfds_dir: str | pathlib.Path | None = None) -> Table:
         [decode(example[name]) for name, decode in decoders.items()]
         for example in tfds.as_numpy(dataset)
     ]
-    classes = {
-        name: feature.names
-        for name, feature in builder.info.features.items()
-        if isinstance(feature, tfds.features.ClassLabel) and feature.names
-    }
+    named = {name: _class_names(tfds, x) for name, x in builder.info.features.items()}
+    classes = {name: names for name, names in named.items() if names}
     return Table(spec, list(decoders), rows, list(range(1, len(rows) + 1)), classes)
 
 
@@ -83,6 +80,11 @@ def _builder(tfds: Any, spec: str, name: str, tfds_dir: str | pathlib.Path | Non
     return builder
 
 
+def _class_names(tfds: Any, feature: Any) -> list[str]:
+    """The names of a feature's classes, none where it has none."""
+    return list(feature.names or ()) if isinstance(feature, tfds.features.ClassLabel) else []
+
+
 def _decoder(tfds: Any, feature: Any) -> Callable[[Any], Any] | None:
     """What makes a feature's value JSON; None for what is no text, number, or list of these."""
     if isinstance(feature, tfds.features.Sequence):
@@ -102,7 +104,7 @@ def _list_decoder(tfds: Any, inner: Any) -> Callable[[Any], Any] | None:
 
 
 def _value_decoder(tfds: Any, feature: Any) -> Callable[[Any], Any]:
-    if isinstance(feature, tfds.features.ClassLabel) and feature.names:
+    if _class_names(tfds, feature):
         return lambda value: feature.int2str(int(value)) if value >= 0 else ""
     return _plain
 
