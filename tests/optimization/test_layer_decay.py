@@ -103,9 +103,12 @@ def test_a_decay_of_one_is_plain_adamw_to_the_bit():
 
 @pytest.mark.slow
 def test_two_replicas_move_as_one_device_does(two_replicas):
-    optimizer = AdamW(1e-2, rate_factors=layer_decay_factors(DECAY, layers=2))
+    # With BERT's epsilon of 1e-6 a first move is all but the sign of the gradient, whose rounding
+    # it would show a thousandfold, and its length would not be seen.
+    factors = layer_decay_factors(DECAY, layers=2)
+    optimizer = AdamW(1e-2, epsilon=1e-3, rate_factors=factors)
     for got, want in zip(_one_step(optimizer, two_replicas), _one_step(optimizer), strict=True):
-        np.testing.assert_allclose(got, want, atol=2e-5)
+        np.testing.assert_allclose(got, want, atol=2e-6)
 
 
 def test_lamb_takes_the_factors_too():
