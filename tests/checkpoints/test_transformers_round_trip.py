@@ -135,7 +135,7 @@ def assert_equal_in_transformers(model: OurModel, folder: pathlib.Path, python: 
     assert compared == 5
 
 
-@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
+@pytest.mark.parametrize("activation", ["gelu", pytest.param("gelu_tanh", marks=pytest.mark.slow)])
 def test_a_small_model(activation, write, state, tmp_path, interpreter):
     folder = tmp_path / "saved"
     folder.mkdir()
@@ -148,7 +148,7 @@ def test_minilm(minilm, tmp_path, interpreter):
     assert_equal_in_transformers(OurModel(minilm), tmp_path, interpreter)
 
 
-@pytest.mark.parametrize("next_sentence", [True, False])
+@pytest.mark.parametrize("next_sentence", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_pretrainer(next_sentence, tmp_path, interpreter):
     task = small_pretraining.pretrainer(0.0, next_sentence, initializer_range=0.2)
     inputs = features(task.encoder.config.vocab_size)

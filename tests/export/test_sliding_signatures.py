@@ -64,7 +64,9 @@ def _decoded(values: np.ndarray) -> list[str]:
     [
         {},
         {"impossible": True, "null_score_threshold": 0.02},
-        {"doc_stride": 1, "max_length": 20, "impossible": True},
+        pytest.param(
+            {"doc_stride": 1, "max_length": 20, "impossible": True}, marks=pytest.mark.slow
+        ),
         pytest.param(
             {"doc_stride": 500, "max_query_length": 2, "n_best": 3}, marks=pytest.mark.slow
         ),

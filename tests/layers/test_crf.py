@@ -111,6 +111,7 @@ def test_the_gradient_is_that_of_small_changes(emissions):
         assert gradient.numpy()[place] == pytest.approx(slope, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_long_sequences_keep_their_digits():
     emissions = np.random.default_rng(3).normal(2.0, 3.0, size=(2, 1500, TAGS)).astype(np.float32)
     found = _crf(_allowed()).marginals(tf.constant(emissions), tf.constant([1500, 700])).numpy()

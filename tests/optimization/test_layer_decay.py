@@ -122,6 +122,7 @@ def test_lamb_takes_the_factors_too():
     np.testing.assert_allclose(moves[1], moves[0] / 4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_reloaded_model_trains_on_alike(tmp_path):
     texts, labels = small.sentences(16)
     data = tf.data.Dataset.from_tensor_slices((texts, labels)).batch(8)

@@ -85,6 +85,7 @@ def test_without_weight_the_update_is_that_without_a_teacher():
         np.testing.assert_array_equal(kinds.values(student)[path], value, err_msg=path)
 
 
+@pytest.mark.slow
 def test_fit_learns_from_the_teacher_and_saves_the_student_alone(tmp_path):
     texts, labels = small.sentences(32)
     teacher, student = small.classifier(seed=7), small.classifier()

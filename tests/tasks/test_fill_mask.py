@@ -127,6 +127,7 @@ def test_what_has_no_answer_names_its_line():
         model().predict(["[MASK]"], top_k=0)
 
 
+@pytest.mark.slow
 def test_a_few_masked_texts_teach_the_missing_words():
     task = model.__wrapped__()
     texts = ["the film was [MASK] and [MASK]", "[MASK] plot [MASK]"]

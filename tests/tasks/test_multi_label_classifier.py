@@ -46,6 +46,7 @@ def _file(path, count, seed):
     return path
 
 
+@pytest.mark.slow
 def test_fit_on_multi_hot_arrays_learns():
     classifier = _classifier()
     classifier.compile(learning_rate=3e-3)

@@ -97,6 +97,7 @@ def test_lists_datasets_and_examples_are_the_same_batches(task):
         np.testing.assert_array_equal(answers, labels)
 
 
+@pytest.mark.slow
 def test_it_learns_and_fit_shows_accuracy():
     task = _task(dropout=0.1)
     task.compile(learning_rate=5e-3)

@@ -181,6 +181,7 @@ def test_the_defaults_are_those_of_run_squad() -> None:
         _model(max_length=4)
 
 
+@pytest.mark.slow
 def test_fit_learns_that_questions_may_be_impossible(tmp_path: pathlib.Path) -> None:
     model = _model()
     model.compile()

@@ -53,7 +53,7 @@ def always(monkeypatch):
     ("replicas", "batching"),
     [
         (1, "padded"),
-        (2, "packed"),
+        pytest.param(2, "packed", marks=pytest.mark.slow),
         pytest.param(1, "packed", marks=pytest.mark.slow),
         pytest.param(2, "padded", marks=pytest.mark.slow),
     ],
@@ -89,6 +89,7 @@ def test_weights_and_predictions_are_those_of_the_whole_table(
     assert np.abs(table[idle] - initial[idle]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, always):
     settings = dataclasses.replace(SETTINGS, checkpoint_every=3)
     unbroken = _tuner(tmp_path / "unbroken", settings)
