@@ -115,7 +115,10 @@ def compare_windows(
     """Prints how many windows are equal, and the targets that are not."""
     _, features = original.features(training=False)
     length = len(features[0].input_ids)
-    rows = windows.inputs.batch(np.arange(len(windows.inputs)), pad_to=length)
+    rows = {
+        name: np.pad(values, [(0, 0), (0, length - values.shape[1])])
+        for name, values in windows.inputs.batch(np.arange(len(windows.inputs))).items()
+    }
     names = {
         "token_ids": "input_ids",
         "segment_ids": "segment_ids",
