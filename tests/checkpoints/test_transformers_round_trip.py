@@ -148,7 +148,8 @@ def test_minilm(minilm, tmp_path, interpreter):
     assert_equal_in_transformers(OurModel(minilm), tmp_path, interpreter)
 
 
-@pytest.mark.parametrize("next_sentence", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("next_sentence", [True, False])
 def test_a_pretrainer(next_sentence, tmp_path, interpreter):
     task = small_pretraining.pretrainer(0.0, next_sentence, initializer_range=0.2)
     inputs = features(task.encoder.config.vocab_size)

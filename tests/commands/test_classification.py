@@ -167,6 +167,7 @@ def test_a_budget_of_tokens_takes_the_limit_on_examples_away(given, batch_size):
     assert finetune._settings(values, "accuracy").batch_size == batch_size
 
 
+@pytest.mark.slow
 def test_a_corrected_command_takes_the_folder_of_a_failed_one(tmp_path, capsys):
     files = [*_files(tmp_path), f"--output_dir={tmp_path}/out", "--epochs=1", "--seq_length=16"]
     assert cli.main(["finetune", *files, "--init=size:L-1_H-60x"]) == 2

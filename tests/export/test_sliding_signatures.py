@@ -63,7 +63,7 @@ def _decoded(values: np.ndarray) -> list[str]:
     "options",
     [
         {},
-        {"impossible": True, "null_score_threshold": 0.02},
+        pytest.param({"impossible": True, "null_score_threshold": 0.02}, marks=pytest.mark.slow),
         pytest.param(
             {"doc_stride": 1, "max_length": 20, "impossible": True}, marks=pytest.mark.slow
         ),

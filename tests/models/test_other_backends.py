@@ -114,6 +114,7 @@ def _on_jax(script: str, config: dict, stored: dict, folder: pathlib.Path) -> No
     assert result.stdout.strip().endswith("same numbers"), result.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_the_encoder_gives_the_same_numbers(tmp_path):
     random = np.random.default_rng(0)
     plain = {

@@ -138,7 +138,7 @@ def _dataset(count: int, next_sentence: bool = True) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(rows).batch(8, drop_remainder=True)
 
 
-@pytest.mark.parametrize("next_sentence", [True, False])
+@pytest.mark.parametrize("next_sentence", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fit_learns_and_reports_both_losses(next_sentence):
     task = small_pretraining.pretrainer(0.0, next_sentence, initializer_range=0.2)
     task.compile(learning_rate=3e-3)

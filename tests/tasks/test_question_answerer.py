@@ -131,6 +131,7 @@ def _texts(answers: list[dict]) -> list[str]:
     return [answer["text"] for answer in answers] or [""]
 
 
+@pytest.mark.slow
 def test_the_verbs_tune_and_keep_the_null_threshold(
     tmp_path: pathlib.Path, capsys, monkeypatch
 ) -> None:

@@ -82,6 +82,7 @@ def test_the_recipe_is_laid_out_over_the_run():
     assert (schedule.total_steps, schedule.first_step) == (4, 8)
 
 
+@pytest.mark.slow
 def test_labels_as_strings_as_numbers_and_from_the_data():
     expected = small.classifier(dropout=0.0)
     expected.compile()

@@ -101,7 +101,7 @@ def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, unbroken, kil
     ("kind", "replicas"),
     [
         pytest.param({"batch_tokens": 40, "batch_size": None}, 2, marks=pytest.mark.slow),
-        ({"batching": "packed"}, 1),
+        pytest.param({"batching": "packed"}, 1, marks=pytest.mark.slow),
     ],
     ids=str,
 )

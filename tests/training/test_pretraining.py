@@ -115,6 +115,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(unbroken, tmp_path):
     assert read_rows(tmp_path / "metrics.jsonl") == run.log.rows
 
 
+@pytest.mark.slow
 def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(unbroken, tmp_path):
     def preempt(line):
         if line.startswith("step 6/"):

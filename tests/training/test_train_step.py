@@ -59,7 +59,7 @@ def test_twenty_steps_on_two_replicas_equal_one_device(two_replicas):
     assert _largest_difference(_train(two_replicas, batches), alone) < 1e-6
 
 
-@pytest.mark.parametrize("sizes", [[5, 3], [1, 7]])
+@pytest.mark.parametrize("sizes", [[5, 3], pytest.param([1, 7], marks=pytest.mark.slow)])
 def test_uneven_and_even_empty_parts_are_weighted_by_examples(two_replicas, sizes):
     batches = _batches(sizes)
     alone = _train(tf.distribute.get_strategy(), batches)
@@ -119,7 +119,9 @@ def _uneven_batch() -> dict[str, np.ndarray]:
     return batch
 
 
-@pytest.mark.parametrize(("replicas", "micro_batches"), [(1, 4), (2, 2)])
+@pytest.mark.parametrize(
+    ("replicas", "micro_batches"), [pytest.param(1, 4, marks=pytest.mark.slow), (2, 2)]
+)
 def test_micro_batches_give_the_update_of_one_pass(two_replicas, micro_batches, replicas):
     batch, alone = _uneven_batch(), tf.distribute.get_strategy()
     _, terms, whole = _pretrain(alone, batch, 1)

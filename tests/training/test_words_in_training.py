@@ -111,6 +111,7 @@ def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, always):
         np.testing.assert_array_equal(_weights(resumed)[name], want, err_msg=name)
 
 
+@pytest.mark.slow
 def test_afterwards_the_model_is_as_before(tmp_path, always):
     tuner = _tuner(tmp_path)
     embeddings = tuner.task.encoder.embeddings
