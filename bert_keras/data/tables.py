@@ -78,8 +78,10 @@ def read_tsv(source: str, lines: Sequence[str]) -> Table:
 
 def _read_qqp(source: str, rows: Sequence[Sequence[str]]) -> Table:
     width = len(_QQP_COLUMNS)
-    whole = [line for line, row in enumerate(rows[1:], start=2) if len(row) >= width]
-    cut = sorted(set(range(2, len(rows) + 1)) - set(whole))
+    whole: list[int] = []
+    cut: list[int] = []
+    for line, row in enumerate(rows[1:], start=2):
+        (whole if len(row) >= width else cut).append(line)
     if cut:
         logging.warning(
             "%s:%d: left out this row and %d more, which have fewer than %d fields",

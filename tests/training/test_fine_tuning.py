@@ -97,12 +97,10 @@ def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, unbroken, kil
     assert progress.best_epoch == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "replicas"),
-    [
-        pytest.param({"batch_tokens": 40, "batch_size": None}, 2, marks=pytest.mark.slow),
-        pytest.param({"batching": "packed"}, 1, marks=pytest.mark.slow),
-    ],
+    [({"batch_tokens": 40, "batch_size": None}, 2), ({"batching": "packed"}, 1)],
     ids=str,
 )
 def test_any_batches_go_on_where_they_were(tmp_path, kind, replicas, two_replicas):
