@@ -30,8 +30,11 @@ setup(
         "tensorflow~=2.20.0",
         "tensorflow-text~=2.20.1",
         "tf-models-official~=2.20.0",
-        "keras>=3.12,<3.16",
-        "keras-nlp>=0.25",
+        # Earlier ones lack the 2026 hardening of .keras, HDF5 and npz files (CVE-2026-1669).
+        "keras>=3.15.1,<3.16",
+        "keras-nlp>=0.32",
+        # KerasHub needs it; later ones need a newer protobuf than TensorFlow 2.20 has.
+        "sentencepiece<0.2.2",
         "tensorflow-datasets",
         # tensorflow-datasets imports it on every Python but asks for it only below 3.9.
         "importlib_resources",
@@ -39,6 +42,8 @@ setup(
         "numpy",
         "safetensors",
         "tokenizers",
+        # tensorflow-datasets brings it; Parquet files are read with it.
+        "pyarrow",
         # tf-models-official brings these too.
         "matplotlib",
         "scikit-learn",
@@ -67,9 +72,6 @@ setup(
             "onnx",
             "onnxruntime",
             "psutil",
-            # Later ones need a newer protobuf than TensorFlow has; KerasHub loads it to read a
-            # Hugging Face directory.
-            "sentencepiece<0.2.2",
             "torch==2.13.0",
             "transformers~=4.57.0",
         ],
