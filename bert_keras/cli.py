@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(verb, _parse(verb, rest))
     except UserError as error:
-        return _complain(verb, str(error))
+        return _complain(verb, _with_flags(verb, str(error)))
     except BrokenPipeError:
         # The interpreter would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -136,6 +136,12 @@ def _explain(message: str, values: flags.FlagValues) -> str:
     choices = getattr(parser, "enum_values", None)
     expected = " or ".join(choices) if choices else parser.syntactic_help or "true or false"
     return f"--{match[1]}={match[2]} is not valid, expected {expected}"
+
+
+def _with_flags(verb: str, message: str) -> str:
+    """Returns a message of the library with its arguments, such as `encoding=`, as flags."""
+    names = "|".join(verb_flags.define(verb))
+    return re.sub(rf"(?<=[ (])({names})=(?=\S)", r"--\1=", message)
 
 
 def _complain(verb: str, message: str) -> int:

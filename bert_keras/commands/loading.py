@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
     from bert_keras.tasks import AnsweringTask, FineTunedTask
+
+_SKIP_HINT = " (--bad_rows=skip leaves such rows out)"
 
 
 def load_task(flag: str, directory: str, dtype: str | None = None, **options: Any) -> AnsweringTask:
@@ -67,11 +70,17 @@ def read_flagged(
 
 
 def data_source(values: flags.FlagValues, spec: str) -> DataSource:
-    """A data source with the column flags of the verb."""
+    """Returns a data source with the verb's flags on how to read it."""
+    bad_rows = BadRows()
+    if "bad_rows" in values:
+        bad_rows = BadRows(values.bad_rows == "skip", hint=_SKIP_HINT)
     return DataSource(
         spec,
         text_column=values.text_column,
         pair_column=values.pair_column,
         label_column=values.label_column,
         tfds_dir=values.tfds_dir,
+        encoding=values.encoding,
+        quotes=values.quotes,
+        bad_rows=bad_rows,
     )

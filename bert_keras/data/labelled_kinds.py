@@ -21,6 +21,10 @@ class ScoredExamples(Examples):
 
     convert: ClassVar[Callable[[Any], Any]] = staticmethod(as_number)
 
+    @staticmethod
+    def finish(labels: list[Any]) -> list[Any]:
+        return labels
+
 
 @dataclasses.dataclass(frozen=True)
 class MultiLabelExamples(Examples):
@@ -28,6 +32,10 @@ class MultiLabelExamples(Examples):
 
     convert: ClassVar[Callable[[Any], Any]] = staticmethod(as_label_list)
     label_name: ClassVar[str] = "labels"
+
+    @staticmethod
+    def finish(labels: list[Any]) -> list[Any]:
+        return labels
 
     def label_set(self) -> list[str]:
         """The distinct labels, sorted; as numbers where every one is a whole number.
