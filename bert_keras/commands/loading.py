@@ -63,17 +63,23 @@ def load_scored_task(flag: str, directory: str) -> FineTunedTask:
 
 
 def read_flagged(
-    kind: type[AnsweringTask] | AnsweringTask, values: flags.FlagValues, spec: str, labelled: bool
+    kind: type[AnsweringTask] | AnsweringTask,
+    values: flags.FlagValues,
+    spec: str,
+    labelled: bool,
+    bad_rows: BadRows | None = None,
 ) -> Any:
-    """Examples of a task from a data source, with the column flags of the verb."""
-    return kind.read(data_source(values, spec), labelled)
+    """Reads examples of a task from a data source, with the verb's flags on how to read it."""
+    return kind.read(data_source(values, spec, bad_rows), labelled)
 
 
-def data_source(values: flags.FlagValues, spec: str) -> DataSource:
+def bad_rows_of(values: flags.FlagValues) -> BadRows:
+    """Returns what becomes of rows that cannot be used, by `--bad_rows`."""
+    return BadRows(values.bad_rows == "skip", hint=_SKIP_HINT)
+
+
+def data_source(values: flags.FlagValues, spec: str, bad_rows: BadRows | None = None) -> DataSource:
     """Returns a data source with the verb's flags on how to read it."""
-    bad_rows = BadRows()
-    if "bad_rows" in values:
-        bad_rows = BadRows(values.bad_rows == "skip", hint=_SKIP_HINT)
     return DataSource(
         spec,
         text_column=values.text_column,
@@ -82,5 +88,5 @@ def data_source(values: flags.FlagValues, spec: str) -> DataSource:
         tfds_dir=values.tfds_dir,
         encoding=values.encoding,
         quotes=values.quotes,
-        bad_rows=bad_rows,
+        bad_rows=bad_rows or BadRows(),
     )

@@ -169,6 +169,9 @@ def _table(source: DataSource, records: Sequence[_Record]) -> Table:
         )
     rows, lines = [], []
     for line, row in body:
+        # Spreadsheets end every row with the delimiters of columns that are empty.
+        while len(row) > len(columns) and not row[-1]:
+            row = row[:-1]
         if len(row) != len(columns):
             source.bad_rows.reject(
                 f"{source.title}:{line}",

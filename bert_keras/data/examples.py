@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from absl import logging
+
 from bert_keras.data import tables
 from bert_keras.data.columns import Columns, choose_columns
 from bert_keras.data.source import DataSource
@@ -100,6 +102,31 @@ class Examples:
         if distinct <= set(self.classes):
             return [label for label in self.classes if label in distinct]
         return sorted_labels(distinct)
+
+    def unknown_labels(self, labels: Sequence[str]) -> list[str]:
+        """Returns the distinct labels that are not among `labels`, sorted; warns of them.
+
+        Raises:
+            UserError: no example has one of `labels`.
+        """
+        known = set(labels)
+        found = [set(self.labels_at(row)) for row in range(len(self))]
+        unknown = set().union(*found) - known
+        if not unknown:
+            return []
+        rows = [row for row, own in enumerate(found) if own & unknown]
+        shown = tables.shorten(min(found[rows[0]] & unknown))
+        message = (
+            f"{self.where(rows[0])}: the label {shown!r} is not one of {tables.listed(labels)}"
+        )
+        if not any(own & known for own in found):
+            raise UserError(f"{message}, and no other row has one of these")
+        logging.warning("%s: this row and %d more count as wrong", message, len(rows) - 1)
+        return sorted_labels(unknown)
+
+    def labels_at(self, row: int) -> list[str]:
+        """Returns the labels of one example."""
+        return [] if self.labels is None else [self.labels[row]]
 
     def label_ids(self, labels: Sequence[str]) -> list[int]:
         """The index in `labels` of each example's label, N numbers.

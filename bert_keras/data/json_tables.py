@@ -53,6 +53,8 @@ def read_json(source: DataSource, lines: Sequence[str]) -> Table:
         else:
             reason = f"received the JSON value {as_json(value)}, expected an object"
             source.bad_rows.reject(f"{source.title}:{number}", reason, value)
+    if not objects:
+        raise UserError(f"{source.title}: has no rows, expected JSON objects")
     columns = list(dict.fromkeys(key for _, value in objects for key in value))
     rows = [[value.get(name, MISSING) for name in columns] for _, value in objects]
     return Table(source.title, columns, rows, [number for number, _ in objects])

@@ -51,6 +51,9 @@ class MultiLabelExamples(Examples):
             )
         return sorted_labels(distinct)
 
+    def labels_at(self, row: int) -> list[str]:
+        return [] if self.labels is None else list(self.labels[row])
+
     def multi_hot(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
         """Which of `labels` each example has, 1 or 0, `[N, labels]`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from bert_keras.data import tables
 from bert_keras.data.delimited import read_csv, read_tsv
+from bert_keras.data.examples import Examples, read_kind
 from bert_keras.data.json_tables import read_json
+from bert_keras.data.labelled_kinds import ScoredExamples
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 
@@ -125,3 +128,80 @@ def test_messages_stay_short() -> None:
     assert len(str(caught.value)) < 200 and "\n" not in str(caught.value)
     assert tables.shorten("a\nb") == r"'a\nb'"
     assert json.loads(tables.as_json({"ä": 1})) == {"ä": 1}
+
+
+_MORE_FORMS = [
+    # What pandas writes: enclosed only where needed, or everywhere.
+    (read_tsv, ["text\tlabel", '"a ""b"" c"\t1', "d\t0"], [['a "b" c', "1"], ["d", "0"]]),
+    (read_tsv, ['"text"\t"label"', '"a"\t"1"'], [["a", "1"]]),
+    (read_tsv, ["text\tlabel", '"a', 'b"\t1', "c\t0"], [["a\nb", "1"], ["c", "0"]]),
+    (read_tsv, ["text\tlabel", '"a\tb"\t1', "c\t0"], [["a\tb", "1"], ["c", "0"]]),
+    # What GLUE's files have: quotation marks that pair up by chance, or not at all.
+    (read_tsv, ["text\tlabel", '"a"\t1', "c\t0"], [['"a"', "1"], ["c", "0"]]),
+    (read_tsv, ["text\tlabel", '"a ""b""\t1', "c\t0"], [['"a ""b""', "1"], ["c", "0"]]),
+    (read_tsv, ["text\tlabel", '"a\t1', 'b"\t0'], [['"a', "1"], ['b"', "0"]]),
+    (read_csv, ["text;label", "a, b;1"], [["a, b", "1"]]),
+    (read_csv, ["text\tlabel", "a, b\t1"], [["a, b", "1"]]),
+    (read_csv, ["text, label", '"a, b", "1"'], [["a, b", "1"]]),
+    (read_csv, ["text,label", "", "a,1", "  ", "b,0", ",,"], [["a", "1"], ["b", "0"], ["", ""]]),
+    (read_tsv, ["text\tlabel", "", "a\t1", " \t", "b\t0\t\t"], [["a", "1"], ["b", "0"]]),
+    (read_json, ['{"data": [{"a": 1},', ' {"a": 2}]}'], [[1], [2]]),
+    (read_json, ["[", '{"a": 1},', '{"a": NaN, "b": 2}', "]"], None),
+    (read_json, ['{"a": {"b": [1]}}'], [[{"b": [1]}]]),
+]
+
+
+@pytest.mark.parametrize(("reader", "lines", "rows"), _MORE_FORMS)
+def test_forms_of_tables(reader: Any, lines: list[str], rows: list[list[Any]] | None) -> None:
+    table = reader(F, lines)
+    if rows is None:
+        assert table.columns == ["a", "b"] and table.lines == [2, 3]
+        assert table.rows[0] == [1, tables.MISSING] and table.rows[1][1] == 2
+    else:
+        assert [list(row) for row in table.rows] == rows
+
+
+def test_quotes_are_what_the_source_says(caplog: pytest.LogCaptureFixture) -> None:
+    lines = ["text\tlabel", '"a"\t1', "c\t0"]
+    with caplog.at_level("WARNING", logger="absl"):
+        assert read_tsv(F, lines).rows[0][0] == '"a"'
+    assert "quotation marks enclose 1 fields and are taken as part of the text" in caplog.text
+    assert list(read_tsv(DataSource("f", quotes="csv"), lines).rows[0]) == ["a", "1"]
+    literal = read_csv(DataSource("f", quotes="none"), ["text,label", '"a" b,1', 'it"s,0'])
+    assert [row[0] for row in literal.rows] == ['"a" b', 'it"s']
+    with pytest.raises(UserError, match="^quotes=both: expected one of auto, csv, none$"):
+        read_tsv(DataSource("f", quotes="both"), lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "texts"),
+    [
+        # Numbers alone mean no header, unless the first line has known names there.
+        (["a,x", "b,y"], ("1", None, "2"), ["a", "b"]),
+        (["text,label", "b,y"], ("1", None, "2"), ["b"]),
+        (["body,label", "b,y"], ("1", None, "label"), ["b"]),
+        (["2,1", "b,y"], ("2", None, "1"), ["b"]),
+        (["text,label,text", "a,x,b"], ("3", None, "2"), ["b"]),
+    ],
+)
+def test_columns_by_number(
+    tmp_path: Any, lines: list[str], columns: tuple[str, None, str], texts: list[str]
+) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("\n".join(lines) + "\n")
+    assert read_kind(Examples, DataSource(str(path), *columns)).texts == texts
+    with pytest.raises(UserError, match=r"f.csv:1: has \d column\(s\), expected one of their"):
+        read_kind(Examples, DataSource(str(path), "9", None, "1"))
+
+
+def test_sick_is_a_table_called_txt(tmp_path: Any) -> None:
+    path = tmp_path / "SICK_train.txt"
+    head = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n"
+    path.write_text(head + "1\tA cat sleeps\tA cat is asleep\t4.5\tENTAILMENT\n")
+    found = read_kind(ScoredExamples, DataSource(str(path), label_column="relatedness_score"))
+    assert (found.texts, found.pairs, found.labels) == (
+        ["A cat sleeps"],
+        ["A cat is asleep"],
+        [4.5],
+    )
+    assert read_kind(Examples, DataSource(str(path)), labelled=False).pairs == ["A cat is asleep"]
