@@ -90,3 +90,13 @@ def data_source(values: flags.FlagValues, spec: str, bad_rows: BadRows | None = 
         quotes=values.quotes,
         bad_rows=bad_rows or BadRows(),
     )
+
+
+def serving_needed(error: ModuleNotFoundError) -> UserError:
+    """Returns the error for a missing package of the extra `serving`; raises any other again."""
+    package = str(error.name).partition(".")[0]
+    if package not in ("grpc", "tensorflow_serving"):
+        raise error
+    return UserError(
+        f"the package {package} is not installed, expected pip install 'bert-keras[serving]'"
+    )
