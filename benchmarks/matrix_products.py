@@ -1,7 +1,7 @@
-"""Rates of matrix products in float32 and bfloat16 on this CPU: which precision is the faster one.
+"""Rates of matrix products in float32 and bfloat16 on this CPU, to choose a precision by.
 
-`python -m benchmarks.matrix_products` multiplies 3,072 tokens by a kernel of BERT-base's feed-forward
-layer (768 × 3,072), the precisions in turn, and prints medians and ranges over the rounds.
+`python -m benchmarks.matrix_products` multiplies 3,072 tokens by a kernel of BERT-base's
+feed-forward layer (768 × 3,072), the precisions in turn, and prints medians and ranges.
 """
 
 from __future__ import annotations

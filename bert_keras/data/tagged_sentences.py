@@ -111,7 +111,7 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
         UserError: one line with file, line, the value received and what was expected.
     """
     name = source.spec.removesuffix(".gz").lower()
-    if name.startswith("tfds:"):
+    if name.startswith("tfds:") or source.suffix == ".parquet":
         table = read_table(source, labelled)
         if labelled or first_column(table, _WORD_KEYS):
             return tagged_of_table(table, source, labelled)
