@@ -70,7 +70,7 @@ def run(values: flags.FlagValues) -> int:
         task = _make_task(kind, values, kind.options_from(train, given))
         _add_teacher(task, values)
     settings = _settings(values, _best_metric(values, task, dev))
-    splits = _prepare(task, train, dev)
+    splits = _prepare(task, train, dev, bad_rows)
     named = {name: values[name].value for name in ("train", "dev")}
     claim_directory(output_dir, _identity(values, task, strategy, splits), named)
     _write_skipped(output_dir, bad_rows)
@@ -87,7 +87,7 @@ def run(values: flags.FlagValues) -> int:
         progress = tuner.run()
     except FloatingPointError as error:
         raise UserError(f"--output_dir={output_dir}: {error}") from None
-    metrics = _summary(progress, len(train), len(bad_rows.skipped))
+    metrics = _summary(progress, len(splits["train"].examples), len(bad_rows.skipped))
     if "dev" in splits:
         metrics = {**_score_dev(task, splits["dev"], given, output_dir), **metrics}
     task.save_pretrained(output_dir / "model")
@@ -115,13 +115,14 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise UserError(f"--batching=packed: is not for --task={values.task}")
 
 
-def _prepare(task: FineTunedTask, train: Any, dev: Any) -> dict[str, Prepared]:
+def _prepare(task: FineTunedTask, train: Any, dev: Any, bad_rows: BadRows) -> dict[str, Prepared]:
     """The training examples and, if there are any, those to score, checked and tokenized."""
     prepared = {}
     for name, examples in (("train", train), ("dev", dev)):
         if examples is not None:
             task.check(examples)
             prepared[name] = task.prepare(examples)
+    prepared["train"] = task.without_unusable(prepared["train"], bad_rows)
     return prepared
 
 
