@@ -117,7 +117,8 @@ class MultiLabelClassifier(LabelledText):
         return [max(1.0, len(train) - count) / count if count else 1.0 for count in there]
 
     def gold_of(self, examples: Examples) -> np.ndarray:
-        return _examples(examples).multi_hot([str(label) for label in self.labels])
+        given = {label for labels in examples.labels or () for label in labels}
+        return _examples(examples).multi_hot(self.names_in(given))
 
     def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[MultiLabelClassification]:
         """Logits `[N, labels]` as labels with their probabilities."""

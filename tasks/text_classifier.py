@@ -101,7 +101,7 @@ class TextClassifier(LabelledText):
         return [len(train) / (len(labels) * count) if count else 1.0 for count in counts.tolist()]
 
     def gold_of(self, examples: Examples) -> np.ndarray:
-        return np.asarray(examples.label_ids([str(label) for label in self.labels]), np.int32)
+        return np.asarray(examples.label_ids(self.names_in(set(examples.labels or ()))), np.int32)
 
     def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[Classification]:
         """Logits `[N, classes]` as labels with their probabilities."""

@@ -142,15 +142,16 @@ class GoogleCheckpoint(Checkpoint):
         return self._store
 
     def unexpected(self) -> list[str]:
-        entries = names.encoder_entries(self.config, True, self.format)
-        for head in names.HEADS:
-            entries = entries + names.head_entries(head, self.format)
-        known = {name for entry in entries for name in entry.names}
-        return [
-            name
-            for name in self.store().shapes()
-            if name not in known and not _OF_TRAINING.search(name)
-        ]
+        return [name for name in self._unknown() if name.startswith("bert/")]
+
+    def others(self) -> list[str]:
+        return [name for name in self._unknown() if not name.startswith("bert/")]
+
+    def _unknown(self) -> list[str]:
+        """Variables of neither encoder, head nor training."""
+        known = self.known_names()
+        shapes = self.store().shapes()
+        return [name for name in shapes if name not in known and not _OF_TRAINING.search(name)]
 
     def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
         from bert_keras.tokenization.bert_tokenizer import BertTokenizer

@@ -7,7 +7,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,16 +152,16 @@ class HuggingFaceCheckpoint(Checkpoint):
         return self._store
 
     def unexpected(self) -> list[str]:
-        known = {
-            name
-            for entry in names.encoder_entries(self.config, True, self.format)
-            for name in entry.names
-        }
-        return [
-            name
-            for name in self.store().shapes()
-            if _OF_ENCODER.match(name) and name not in known and not _BUFFERS.search(name)
-        ]
+        return [name for name in self._unknown() if _OF_ENCODER.match(name)]
+
+    def others(self) -> list[str]:
+        return [name for name in self._unknown() if not _OF_ENCODER.match(name)]
+
+    def _unknown(self) -> list[str]:
+        """Tensors of neither encoder nor head, constant buffers aside."""
+        known = self.known_names() | {f"{_DECODER}.weight", f"{_DECODER}.bias"}
+        shapes = self.store().shapes()
+        return [name for name in shapes if name not in known and not _BUFFERS.search(name)]
 
     def sentence_modules(self) -> SentenceModules | None:
         return read_modules(self.directory)
@@ -190,28 +190,6 @@ class HuggingFaceCheckpoint(Checkpoint):
         path = self.directory / "vocab.txt"
         check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, str(path))
         return tokenizer
-
-
-def label_fields(labels: Sequence[str]) -> dict[str, Any]:
-    """The fields of `config.json` that hold labels: `id2label` and `label2id`."""
-    return {
-        "id2label": {str(index): label for index, label in enumerate(labels)},
-        "label2id": {label: index for index, label in enumerate(labels)},
-    }
-
-
-def labels_of(settings: Mapping[str, Any], source: str = "config.json") -> list[str] | None:
-    """The labels of `id2label` in the order of their numbers, None where there are none.
-
-    Raises:
-        UserError: the numbers are not 0, 1, 2 and so on.
-    """
-    table = settings.get("id2label")
-    if not table:
-        return None
-    if sorted(table, key=str) != sorted(map(str, range(len(table))), key=str):
-        raise UserError(f"{source}: id2label must number the labels from 0, received {table!r}")
-    return [str(table[str(index)]) for index in range(len(table))]
 
 
 def save_pretrained(

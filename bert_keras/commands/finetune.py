@@ -184,6 +184,7 @@ def _make_task(
             seed=values.seed,
             dtype={"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision],
             tokenizer=tokenizer,
+            new_head=values.new_head,
             lora_rank=values.lora_rank,
             lora_alpha=values.lora_alpha,
             **options,
