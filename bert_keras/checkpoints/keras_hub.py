@@ -13,7 +13,7 @@ import numpy as np
 from bert_keras.checkpoints import names, stores
 from bert_keras.checkpoints.checkpoint import Checkpoint
 from bert_keras.checkpoints.vocabulary import check_vocabulary
-from bert_keras.config import BertConfig, read_json
+from bert_keras.config import BertConfig, check_not_pointer, read_json
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class KerasHubCheckpoint(Checkpoint):
         self._store: KerasHubStore | None = None
         self.task = "BertBackbone"
         if self.is_local:
+            for path in pathlib.Path(preset).glob("*.weights.h5"):
+                check_not_pointer(path)
             self.config, saved = _read_preset(pathlib.Path(preset))
             if saved in _TASK_HEADS:
                 self.task = saved
