@@ -205,8 +205,14 @@ class HuggingFaceCheckpoint(Checkpoint):
     def _checked_head(self, head: str) -> list[names.Entry]:
         entries = super()._checked_head(head)
         decoder = f"{_DECODER}.weight"
-        if head == "masked_lm" and decoder in self.store().shapes():
-            self._check_tied(decoder)
+        if head == "masked_lm":
+            if decoder in self.store().shapes():
+                self._check_tied(decoder)
+            elif self.settings.get("tie_word_embeddings") is False:
+                raise UserError(
+                    f"{self.source}: tie_word_embeddings is false, but {decoder!r} is missing; "
+                    "an output table that is not tied to the word embeddings is not supported"
+                )
         return entries
 
     def _check_tied(self, decoder: str) -> None:

@@ -190,7 +190,8 @@ def _make_task(
             **options,
         )
     except UserError as error:
-        raise UserError(f"--init={values.init}: {error}") from None
+        message = str(error).replace("new_head=True", "--new_head")
+        raise UserError(f"--init={values.init}: {message}") from None
     freeze(task.encoder, values.freeze)
     if not task.trainable_weights:
         raise UserError(f"--freeze={values.freeze}: leaves --task={values.task} nothing to train")
