@@ -39,6 +39,20 @@ class SentenceDirectory:
         )
         return checkpoints.module_files(modules, self.encoder.config.hidden_size)
 
+    def options_of_texts(self) -> dict[str, Any]:
+        """Returns the prompts and the similarity as options of the constructor.
+
+        Only where they are not the defaults: a run's options are compared when it is resumed,
+        and runs of before had none of these.
+        """
+        prompts, default = dict(self.prompts.by_name), self.prompts.default_name
+        options: dict[str, Any] = {"prompts": prompts} if prompts else {}
+        if default is not None:
+            options["default_prompt_name"] = default
+        return (
+            options if self.similarity == "cosine" else {**options, "similarity": self.similarity}
+        )
+
     @classmethod
     def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
         plain = "BertModel" in (checkpoint.settings.get("architectures") or ["BertModel"])

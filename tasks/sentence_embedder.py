@@ -224,12 +224,5 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
     # Saving.
 
     def options(self) -> dict[str, Any]:
-        return {
-            "pooling": self.pooling,
-            "normalize": self.normalize,
-            "loss": self.training_loss,
-            "max_score": self.max_score,
-            "prompts": dict(self.prompts.by_name),
-            "default_prompt_name": self.prompts.default_name,
-            "similarity": self.similarity,
-        }
+        own = {"pooling": self.pooling, "normalize": self.normalize, "loss": self.training_loss}
+        return {**own, "max_score": self.max_score, **self.options_of_texts()}

@@ -222,6 +222,8 @@ def _identity(
     """What decides the outcome of a run: settings, and the contents behind the paths."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
     run["batch_size"] = _batch_size(values)
+    # A run of before there was this flag has none.
+    run["new_head"] = values.new_head or None
     tokenizer = {**task.tokenizer.get_config(), "name": None}
     run |= {
         "options": task.options(),
