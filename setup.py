@@ -61,6 +61,7 @@ setup(
             *_CHINESE,
             *_JAX,
             *_ONNX,
+            "datasets",
             "hypothesis",
             "mypy",
             "onnxruntime",

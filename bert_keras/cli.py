@@ -24,6 +24,7 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 _HELP_WIDTH = 100
 _HELP_INDENT = 32
+_HELP = frozenset({"--help", "-h", "-help"})
 _KERAS_EXTRAS = ("matplotlib", "pandas", "sklearn")
 
 
@@ -39,25 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if verb in ("--help", "-h", "-help", "help"):
-        print(_help(rest[0]) if rest and rest[0] in verb_flags.VERBS else _overview())
-        return 0
-    if verb == "--version":
-        print(_version())
-        return 0
-    if verb not in verb_flags.VERBS:
-        return _complain(
-            "", f"unknown verb {verb!r}{_closest(verb, verb_flags.VERBS)}; see {_PROGRAM} --help"
-        )
-    if any(argument in ("--help", "-h", "-help") for argument in rest):
-        print(_help(verb))
-        return 0
     try:
-        return _run(verb, _parse(verb, rest))
+        status = _answer(verb, rest)
+        sys.stdout.flush()
+        return status
     except UserError as error:
-        return _complain(verb, str(error))
+        return _complain(verb, _with_flags(verb, str(error)))
     except BrokenPipeError:
-        # The interpreter would complain once more when it flushes at exit.
+        # The interpreter would raise it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except OSError as error:
@@ -69,13 +59,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
+def _answer(verb: str, rest: Sequence[str]) -> int:
+    """Prints help, or runs the verb, and returns the exit status."""
+    if verb in _HELP or verb == "help":
+        print(_help(rest[0]) if rest and rest[0] in verb_flags.VERBS else _overview())
+    elif verb == "--version":
+        print(_version())
+    elif verb not in verb_flags.VERBS:
+        near = _closest(verb, verb_flags.VERBS)
+        return _complain("", f"unknown verb {verb!r}{near}; see {_PROGRAM} --help")
+    elif not _HELP.isdisjoint(rest):
+        print(_help(verb))
+    else:
+        return _run(verb, _parse(verb, rest))
+    return 0
+
+
 def _run(verb: str, values: flags.FlagValues) -> int:
     # TensorFlow's notes on start-up would bury the one line that a user must see; even a machine
     # without a GPU gets one at its level 2, error. What fails is raised all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _lean_keras():
         status: int = importlib.import_module(f"bert_keras.commands.{verb}").run(values)
-    sys.stdout.flush()
     return status
 
 
@@ -136,6 +141,12 @@ def _explain(message: str, values: flags.FlagValues) -> str:
     choices = getattr(parser, "enum_values", None)
     expected = " or ".join(choices) if choices else parser.syntactic_help or "true or false"
     return f"--{match[1]}={match[2]} is not valid, expected {expected}"
+
+
+def _with_flags(verb: str, message: str) -> str:
+    """Returns a message of the library with its arguments, such as `encoding=`, as flags."""
+    names = "|".join(verb_flags.define(verb))
+    return re.sub(rf"(?<=[ (])({names})=(?=\S)", r"--\1=", message)
 
 
 def _complain(verb: str, message: str) -> int:

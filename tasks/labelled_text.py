@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from bert_keras.data.examples import Examples
+from bert_keras.data.training_examples import TrainingExamples
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch
+from bert_keras.tasks.fine_tuned import Prepared
 from bert_keras.tasks.labelled import Label, LabelledTask
 from bert_keras.tasks.pooled_text import PooledText
 from bert_keras.tokenization import BertTokenizer
@@ -75,6 +77,10 @@ class LabelledText(PooledText, LabelledTask):
         class_weights = self.label_weights() if training else None
         return self.loss_terms(outputs, labels, weights, class_weights)
 
+    def training_examples(self, prepared: Prepared) -> TrainingExamples:
+        self.check_labels(prepared.examples, [str(label) for label in self.labels])
+        return super().training_examples(prepared)
+
     def _set_up(self, x: Any, y: Any) -> None:
         super()._set_up(x, y)
         if self._labels is None:
@@ -87,12 +93,27 @@ class LabelledText(PooledText, LabelledTask):
 
     @classmethod
     @abc.abstractmethod
+    def check_labels(cls, train: Examples, labels: Sequence[str]) -> None:
+        """Raises a UserError, with file and line, where a training label is not among `labels`."""
+
+    @classmethod
+    @abc.abstractmethod
     def balanced_weights(cls, train: Examples, labels: Sequence[str]) -> list[float]:
         """Class weights that make up for how seldom labels occur in the training data."""
+
+    def scored_names(self, examples: Examples) -> list[str]:
+        """Returns the labels' names in examples, and those of labels that only these have.
+
+        These are scored as classes that are never predicted.
+        """
+        given = {label for row in range(len(examples)) for label in examples.labels_at(row)}
+        names = self.names_in(given)
+        return [*names, *examples.unknown_labels(names)]
 
     @classmethod
     def options_from(cls, train: Examples, given: Mapping[str, Any]) -> dict[str, Any]:
         labels = list(given.get("labels") or train.label_set())
+        cls.check_labels(train, labels)
         options = {**given, "labels": labels, "pairs": train.pairs is not None}
         options.pop("multi_label", None)
         chosen = given.get("class_weights")

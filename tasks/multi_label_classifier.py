@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_keras.data.examples import Examples
+from bert_keras.data.examples import Examples, sorted_labels
 from bert_keras.data.labelled_kinds import MultiLabelExamples
 from bert_keras.errors import UserError
 from bert_keras.metrics import classes
@@ -116,9 +116,13 @@ class MultiLabelClassifier(LabelledText):
         there = _examples(train).multi_hot(labels).sum(axis=0).tolist()
         return [max(1.0, len(train) - count) / count if count else 1.0 for count in there]
 
+    @classmethod
+    def check_labels(cls, train: Examples, labels: Sequence[str]) -> None:
+        _examples(train).multi_hot(labels)
+
     def gold_of(self, examples: Examples) -> np.ndarray:
-        given = {label for labels in examples.labels or () for label in labels}
-        return _examples(examples).multi_hot(self.names_in(given))
+        """Zeros and ones; labels that the model does not know have columns after its own."""
+        return _examples(examples).multi_hot(self.scored_names(examples))
 
     def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[MultiLabelClassification]:
         """Logits `[N, labels]` as labels with their probabilities."""
@@ -133,14 +137,18 @@ class MultiLabelClassifier(LabelledText):
     def metrics_of(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, float]:
         """Loss, micro and macro F1 and subset accuracy, from logits and zeros and ones."""
         gold, wide = prepared.gold, outputs.astype(np.float64)
-        losses = np.logaddexp(0.0, wide) - wide * gold
-        selected = _probabilities(outputs) >= SELECTED
+        losses = np.logaddexp(0.0, wide) - wide * gold[:, : len(self.labels)]
+        selected = _selected(outputs, gold.shape[1])
         return {"loss": float(losses.mean()), **classes.multi_label_metrics(gold, selected)}
 
     def details(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, Any]:
         """`per_class`: precision, recall, F1 and support of each label."""
-        counts = classes.label_counts(prepared.gold, _probabilities(outputs) >= SELECTED)
-        return {"per_class": classes.per_class(self.labels, *counts)}
+        gold = prepared.gold
+        names = [str(label) for label in self.labels]
+        found = {label for labels in prepared.examples.labels for label in labels}
+        names += sorted_labels(found - set(names))
+        counts = classes.label_counts(gold, _selected(outputs, gold.shape[1]))
+        return {"per_class": classes.per_class(names, *counts)}
 
     def metric_names(self) -> tuple[str, ...]:
         return ("micro_f1", "macro_f1", "subset_accuracy")
@@ -149,6 +157,12 @@ class MultiLabelClassifier(LabelledText):
 def _probabilities(logits: np.ndarray) -> np.ndarray:
     """The sigmoid of logits, float32."""
     return np.asarray(ops.convert_to_numpy(ops.sigmoid(logits)))
+
+
+def _selected(logits: np.ndarray, width: int) -> np.ndarray:
+    """Returns which labels are given, bool `[N, width]`; False beyond the model's own."""
+    selected = _probabilities(logits) >= SELECTED
+    return np.pad(selected, [(0, 0), (0, width - selected.shape[1])])
 
 
 def _examples(examples: Examples) -> MultiLabelExamples:

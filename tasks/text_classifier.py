@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_keras.data.examples import Examples
+from bert_keras.data.examples import Examples, sorted_labels
 from bert_keras.metrics import classes
 from bert_keras.metrics.glue import classification_metrics, mean_cross_entropy
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
@@ -100,8 +100,13 @@ class TextClassifier(LabelledText):
         counts = np.bincount(train.label_ids(labels), minlength=len(labels))
         return [len(train) / (len(labels) * count) if count else 1.0 for count in counts.tolist()]
 
+    @classmethod
+    def check_labels(cls, train: Examples, labels: Sequence[str]) -> None:
+        train.label_ids(labels)
+
     def gold_of(self, examples: Examples) -> np.ndarray:
-        return np.asarray(examples.label_ids(self.names_in(set(examples.labels or ()))), np.int32)
+        """The index of each label; labels that the model does not know come after its own."""
+        return np.asarray(examples.label_ids(self.scored_names(examples)), np.int32)
 
     def answers(self, prepared: Prepared, outputs: np.ndarray) -> list[Classification]:
         """Logits `[N, classes]` as labels with their probabilities."""
@@ -115,22 +120,22 @@ class TextClassifier(LabelledText):
     def metrics_of(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, float]:
         """Loss, accuracy and the other metrics of GLUE from logits and class indices."""
         labels = prepared.gold
+        known = labels < len(self.labels)
         return {
-            "loss": mean_cross_entropy(labels, outputs),
+            "loss": mean_cross_entropy(labels[known], outputs[known]),
             **classification_metrics(labels, outputs.argmax(axis=-1), len(self.labels)),
         }
 
     def details(self, prepared: Prepared, outputs: np.ndarray) -> dict[str, Any]:
         """`per_class`: precision, recall, F1 and support of each label; `confusion_matrix`."""
+        names = [str(label) for label in self.labels]
+        names += sorted_labels(set(prepared.examples.labels) - set(names))
         predictions = outputs.argmax(axis=-1)
-        matrix = classes.confusion_matrix(prepared.gold, predictions, len(self.labels))
+        matrix = classes.confusion_matrix(prepared.gold, predictions, len(names))
         counts = np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
         return {
-            "per_class": classes.per_class(self.labels, *counts),
-            "confusion_matrix": {
-                "labels": [str(label) for label in self.labels],
-                "counts": matrix.tolist(),
-            },
+            "per_class": classes.per_class(names, *counts),
+            "confusion_matrix": {"labels": names, "counts": matrix.tolist()},
         }
 
     def metric_names(self) -> tuple[str, ...]:

@@ -267,3 +267,31 @@ def test_python_m(tmp_path: pathlib.Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("bert-keras: error: unknown verb 'serv', did you mean serve?")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pretrain", "--help"], ["--version"]])
+def test_help_into_a_pipe_that_is_closed(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "bert_keras", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [
+        ("grpc", ["serve", "--model_name=m", "--model_base_path=none"]),
+        ("tensorflow_serving", ["predict", "--server=localhost:1"]),
+    ],
+)
+def test_what_needs_the_extra_serving_says_so(package: str, arguments: list[str]) -> None:
+    script = f"import sys; sys.modules[{package!r}] = None; from bert_keras import cli; "
+    script += f"sys.exit(cli.main({arguments!r}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.endswith(
+        f"bert-keras {arguments[0]}: error: the package {package} is not installed, expected pip "
+        "install 'bert-keras[serving]'\n"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from bert_keras.commands.loading import read_flagged
+from bert_keras.commands.loading import bad_rows_of, read_flagged
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.files import write_json, write_json_lines
 from bert_keras.data.tfds_source import with_split
 from bert_keras.errors import UserError
@@ -34,11 +36,14 @@ from bert_keras.training.strategies import make_strategy
 # content, so that moved files do not end a run; of --init its name is all there is to compare.
 _WITHOUT_EFFECT = (
     *ABSL_FLAGS,
+    "bad_rows",
     "checkpoint_every",
     "dev",
+    "encoding",
     "label_column",
     "output_dir",
     "pair_column",
+    "quotes",
     "text_column",
     "tfds_dir",
     "train",
@@ -52,8 +57,12 @@ def run(values: flags.FlagValues) -> int:
     _check_flags(values)
     given = task_options.given(values)
     kind = TASKS[values.task].variant(given)
-    train = read_flagged(kind, values, with_split(values.train, "train"), labelled=True)
-    dev = read_flagged(kind, values, values.dev, labelled=True) if values.dev else None
+    bad_rows = bad_rows_of(values)
+    train_spec = with_split(values.train, "train")
+    train = read_flagged(kind, values, train_spec, labelled=True, bad_rows=bad_rows)
+    dev = None
+    if values.dev:
+        dev = read_flagged(kind, values, values.dev, labelled=True, bad_rows=bad_rows)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(values.seed)
     strategy = make_strategy(values.strategy)
@@ -64,6 +73,7 @@ def run(values: flags.FlagValues) -> int:
     splits = _prepare(task, train, dev)
     named = {name: values[name].value for name in ("train", "dev")}
     claim_directory(output_dir, _identity(values, task, strategy, splits), named)
+    _write_skipped(output_dir, bad_rows)
     _announce(task, splits, strategy)
     tuner = FineTuner(
         task,
@@ -77,7 +87,7 @@ def run(values: flags.FlagValues) -> int:
         progress = tuner.run()
     except FloatingPointError as error:
         raise UserError(f"--output_dir={output_dir}: {error}") from None
-    metrics = _summary(progress, len(train))
+    metrics = _summary(progress, len(train), len(bad_rows.skipped))
     if "dev" in splits:
         metrics = {**_score_dev(task, splits["dev"], given, output_dir), **metrics}
     task.save_pretrained(output_dir / "model")
@@ -255,9 +265,24 @@ def _announce(
     )
 
 
-def _summary(progress: Progress, train_examples: int) -> dict[str, Any]:
+def _write_skipped(output_dir: pathlib.Path, bad_rows: BadRows) -> None:
+    """Leaves the rows that were left out, with the reasons, and says how many there are."""
+    if not bad_rows.skipped:
+        return
+    path = output_dir / "skipped_rows.jsonl"
+    write_json_lines(path, [dataclasses.asdict(row) for row in bad_rows.skipped])
+    first = bad_rows.skipped[0]
+    print(
+        f"left out {len(bad_rows.skipped)} row(s), see {path}; the first: {first.where}: "
+        f"{first.reason}",
+        flush=True,
+    )
+
+
+def _summary(progress: Progress, train_examples: int, skipped_rows: int) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "train_examples": train_examples,
+        "skipped_rows": skipped_rows,
         "seconds": round(progress.seconds, 2),
         "input_wait": round(progress.input_wait, 4),
         "history": progress.history,

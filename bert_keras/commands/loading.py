@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
     from bert_keras.tasks import AnsweringTask, FineTunedTask
+
+_SKIP_HINT = " (--bad_rows=skip leaves such rows out)"
 
 
 def load_task(flag: str, directory: str, dtype: str | None = None, **options: Any) -> AnsweringTask:
@@ -60,18 +63,40 @@ def load_scored_task(flag: str, directory: str) -> FineTunedTask:
 
 
 def read_flagged(
-    kind: type[AnsweringTask] | AnsweringTask, values: flags.FlagValues, spec: str, labelled: bool
+    kind: type[AnsweringTask] | AnsweringTask,
+    values: flags.FlagValues,
+    spec: str,
+    labelled: bool,
+    bad_rows: BadRows | None = None,
 ) -> Any:
-    """Examples of a task from a data source, with the column flags of the verb."""
-    return kind.read(data_source(values, spec), labelled)
+    """Reads examples of a task from a data source, with the verb's flags on how to read it."""
+    return kind.read(data_source(values, spec, bad_rows), labelled)
 
 
-def data_source(values: flags.FlagValues, spec: str) -> DataSource:
-    """A data source with the column flags of the verb."""
+def bad_rows_of(values: flags.FlagValues) -> BadRows:
+    """Returns what becomes of rows that cannot be used, by `--bad_rows`."""
+    return BadRows(values.bad_rows == "skip", hint=_SKIP_HINT)
+
+
+def data_source(values: flags.FlagValues, spec: str, bad_rows: BadRows | None = None) -> DataSource:
+    """Returns a data source with the verb's flags on how to read it."""
     return DataSource(
         spec,
         text_column=values.text_column,
         pair_column=values.pair_column,
         label_column=values.label_column,
         tfds_dir=values.tfds_dir,
+        encoding=values.encoding,
+        quotes=values.quotes,
+        bad_rows=bad_rows or BadRows(),
+    )
+
+
+def serving_needed(error: ModuleNotFoundError) -> UserError:
+    """Returns the error for a missing package of the extra `serving`; raises any other again."""
+    package = str(error.name).partition(".")[0]
+    if package not in ("grpc", "tensorflow_serving"):
+        raise error
+    return UserError(
+        f"the package {package} is not installed, expected pip install 'bert-keras[serving]'"
     )

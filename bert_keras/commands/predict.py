@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from absl import flags
 
-from bert_keras.commands.loading import data_source, load_task, read_flagged
+from bert_keras.commands.loading import data_source, load_task, read_flagged, serving_needed
 from bert_keras.data.source import TaskExamples
 from bert_keras.errors import UserError
 
@@ -80,8 +80,11 @@ def _from_model(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
 
 
 def _from_server(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
+    try:
+        from bert_keras.export.client import Client
+    except ModuleNotFoundError as error:
+        raise serving_needed(error) from None
     from bert_keras.commands.served import served
-    from bert_keras.export.client import Client
     from bert_keras.export.status import StatusError
 
     client, name = Client(values.server), values.model_name

@@ -60,7 +60,9 @@ def run(values: flags.FlagValues) -> int:
         task = _make_task(values, corpus)
     _set_length(settings, task)
     if is_chief(strategy):
-        claim_directory(output_dir, _identity(values, task, strategy, corpus, held_out))
+        identity = _identity(values, task, strategy, corpus, held_out)
+        identity["warmup_steps"] = settings.resolved_warmup
+        claim_directory(output_dir, identity)
     _announce(task, corpus, strategy)
     training = PretrainingRun(
         task,
@@ -126,7 +128,7 @@ def _settings(values: flags.FlagValues) -> PretrainingSettings:
         keep_checkpoints=values.keep_checkpoints,
         eval_every=values.eval_every,
     )
-    if settings.warmup_steps >= settings.total_steps:
+    if settings.resolved_warmup >= settings.total_steps:
         raise UserError(
             f"--warmup_steps={settings.warmup_steps}: expected fewer than the "
             f"{settings.total_steps} steps of the run"

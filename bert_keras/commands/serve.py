@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from bert_keras.errors import UserError
+from bert_keras.commands.loading import serving_needed
 
 
 def run(values: flags.FlagValues) -> int:
@@ -16,10 +16,6 @@ def run(values: flags.FlagValues) -> int:
     try:
         from bert_keras.export.server import serve_forever
     except ModuleNotFoundError as error:
-        if error.name not in ("grpc", "tensorflow_serving"):
-            raise
-        raise UserError(
-            f"the package {error.name} is not installed, expected pip install 'bert-keras[serving]'"
-        ) from error
+        raise serving_needed(error) from None
     serve_forever(**values.flag_values_dict())
     return 0

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bert_keras.data.bad_rows import BadRows
+from bert_keras.data.columns import first_column, named_column
 from bert_keras.data.source import DataSource
-from bert_keras.data.table_source import as_label, as_text, column_values, read_table
+from bert_keras.data.table_source import (
+    as_label,
+    as_text,
+    read_columns,
+    read_table,
+    whole_labels,
+)
 from bert_keras.data.tables import MISSING, Table, as_json, listed, shorten
 from bert_keras.errors import UserError
 
 _CONTEXTS = ("context", "question", "sent1")
 # What SWAG begins every choice with.
 _BEGINNING = "sent2"
-_NUMBERED = re.compile(r"(ending|choice|answer|option)_?(\d+)")
+_CHOICES = "choices"
+_NUMBERED = re.compile(r"(ending|choice|answer|option)_?(\d+)", re.IGNORECASE)
 _LABEL = "label"
 
 
@@ -94,48 +103,57 @@ def read_choices(source: DataSource, labelled: bool = True) -> ChoiceExamples:
     Raises:
         UserError: one line with file, line, the value received and what was expected.
     """
-    table = read_table(source.spec, source.tfds_dir, labelled)
-    context = _column(table, "--text_column", source.text_column, _CONTEXTS)
-    beginning = source.pair_column
+    return choices_of_table(read_table(source, labelled), source, labelled)
+
+
+def choices_of_table(table: Table, source: DataSource, labelled: bool = True) -> ChoiceExamples:
+    """Returns the examples of a table; `source` says which columns, and what of bad rows."""
+    context = _column(table, "text_column", source.text_column, _CONTEXTS)
+    beginning = named_column(table, "pair_column", source.pair_column)
+    if beginning is None and context.lower() == "sent1":
+        beginning = first_column(table, (_BEGINNING,))
+    choices = _choice_columns(table)
+    converters: dict[str, Callable[[Any], Any]] = {context: as_text}
+    converters |= dict.fromkeys(choices, _as_texts if choices == [_CHOICES] else _as_choice)
     if beginning is not None:
-        _column(table, "--pair_column", beginning, ())
-    elif context == "sent1" and _BEGINNING in table.columns:
-        beginning = _BEGINNING
-    choices = _choices(table)
-    if beginning is not None:
-        starts = column_values(table, beginning, as_text)
-        choices = [
-            [f"{start} {choice}".strip() if choice else "" for choice in row]
-            for start, row in zip(starts, choices, strict=True)
-        ]
-    labels = None
+        converters[beginning] = as_text
     if labelled:
-        column = _column(table, "--label_column", source.label_column, (_LABEL,))
-        labels = column_values(table, column, _as_number)
-    contexts = column_values(table, context, as_text)
-    return _checked(table.source, table.lines, contexts, choices, labels)
+        label = _column(table, "label_column", source.label_column, (_LABEL,))
+        converters[label] = _as_number
+    values, lines = read_columns(table, converters, source.bad_rows)
+    by_name = dict(zip(converters, values, strict=True))
+    rows = by_name[_CHOICES] if choices == [_CHOICES] else _rows(by_name, choices)
+    if beginning is not None:
+        rows = [
+            [f"{start} {choice}".strip() if choice else "" for choice in row]
+            for start, row in zip(by_name[beginning], rows, strict=True)
+        ]
+    labels = by_name[label] if labelled else None
+    return _checked(table.source, lines, by_name[context], rows, labels, source.bad_rows)
 
 
-def _column(table: Table, flag: str, given: str | None, usual: Sequence[str]) -> str:
-    found = next((name for name in usual if name in table.columns), None)
-    if given is not None:
-        found = given if given in table.columns else None
+def _rows(by_name: Mapping[str, list[str]], columns: Sequence[str]) -> list[list[str]]:
+    return [list(row) for row in zip(*(by_name[name] for name in columns), strict=True)]
+
+
+def _column(table: Table, argument: str, given: str | None, usual: Sequence[str]) -> str:
+    found = named_column(table, argument, given) or first_column(table, usual)
     if found is None:
-        wanted = f"{flag}={given}" if given is not None else f"{listed(usual)}, or {flag}"
         raise UserError(
-            f"{table.header}: the columns are {listed(table.columns)}, expected {wanted}"
+            f"{table.header}: the columns are {listed(table.columns)}, expected {listed(usual)}, "
+            f"or {argument}"
         )
     return found
 
 
-def _choices(table: Table) -> list[list[str]]:
-    """The choices of every row, an empty text where a row has no value in a column."""
-    if "choices" in table.columns:
-        return column_values(table, "choices", _as_texts)
+def _choice_columns(table: Table) -> list[str]:
+    """Returns the columns that hold the choices: one with lists of them, or one for each."""
+    if _CHOICES in table.columns:
+        return [_CHOICES]
     numbered: dict[str, list[tuple[int, str]]] = {}
     for name in table.columns:
         if match := _NUMBERED.fullmatch(name):
-            numbered.setdefault(match[1], []).append((int(match[2]), name))
+            numbered.setdefault(match[1].lower(), []).append((int(match[2]), name))
     columns = max(numbered.values(), key=len, default=[])
     numbers = sorted(number for number, _ in columns)
     if len(numbers) < 2 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -143,8 +161,7 @@ def _choices(table: Table) -> list[list[str]]:
             f"{table.header}: the columns are {listed(table.columns)}, expected choices, or "
             "ending0, ending1 and so on (ending, choice, answer or option)"
         )
-    values = [column_values(table, name, _as_choice) for _, name in sorted(columns)]
-    return [list(row) for row in zip(*values, strict=True)]
+    return [name for _, name in sorted(columns)]
 
 
 def _as_choice(value: Any) -> str:
@@ -163,7 +180,7 @@ def _as_texts(value: Any) -> list[str]:
 
 
 def _as_number(value: Any) -> int:
-    label = as_label(value)
+    (label,) = whole_labels([as_label(value)])
     if not (label.isascii() and label.isdecimal()):
         raise ValueError(f"holds {shorten(label)!r}, expected the number of a choice, from 0")
     return int(label)
@@ -175,30 +192,36 @@ def _checked(
     contexts: list[str],
     choices: list[list[str]],
     labels: Sequence[int] | None,
+    bad_rows: BadRows | None = None,
 ) -> ChoiceExamples:
-    """The examples, without the empty texts that stand for no choice at the end of a row."""
-    examples = ChoiceExamples(
-        contexts,
-        [_without_last_empty(row) for row in choices],
-        None if labels is None else [int(label) for label in labels],
+    """Returns the examples, without the empty texts that stand for no choice at a row's end."""
+    kept = []
+    choices = [_without_last_empty(row) for row in choices]
+    for index, row in enumerate(choices):
+        problem = _problem(row, None if labels is None else int(labels[index]))
+        if problem is None:
+            kept.append(index)
+            continue
+        values = {"context": contexts[index], "choices": row}
+        (bad_rows or BadRows()).reject(f"{source}:{lines[index]}", problem, values)
+    return ChoiceExamples(
+        [contexts[index] for index in kept],
+        [choices[index] for index in kept],
+        None if labels is None else [int(labels[index]) for index in kept],
         source,
-        lines,
+        [lines[index] for index in kept],
     )
-    for index, row in enumerate(examples.choices):
-        if "" in row:
-            raise UserError(
-                f"{examples.where(index)}: choice {row.index('')} is empty and later ones are not"
-            )
-        if len(row) < 2:
-            raise UserError(
-                f"{examples.where(index)}: received {len(row)} choice(s), expected two or more"
-            )
-        if examples.labels is not None and not 0 <= examples.labels[index] < len(row):
-            raise UserError(
-                f"{examples.where(index)}: label {examples.labels[index]} is not the number of "
-                f"a choice, expected 0 to {len(row) - 1}"
-            )
-    return examples
+
+
+def _problem(row: Sequence[str], label: int | None) -> str | None:
+    """Returns why choices and the number of the right one make no example; None if they do."""
+    if "" in row:
+        return f"choice {row.index('')} is empty and later ones are not"
+    if len(row) < 2:
+        return f"received {len(row)} choice(s), expected two or more"
+    if label is not None and not 0 <= label < len(row):
+        return f"label {label} is not the number of a choice, expected 0 to {len(row) - 1}"
+    return None
 
 
 def _without_last_empty(row: list[str]) -> list[str]:

@@ -189,15 +189,18 @@ def _decode(chunk: _Chunk, source: _Source) -> str:
     data = chunk.data
     if chunk.offset == 0:
         if data.startswith(_UTF16_MARKS):
-            raise UserError(f"{source.path}:1: the file is UTF-16, expected UTF-8 text")
+            raise UserError(
+                f"{source.path}:1: the file is UTF-16, expected UTF-8 text; convert it with "
+                "iconv -f UTF-16 -t UTF-8"
+            )
         data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         at = chunk.offset + len(chunk.data) - len(data) + error.start
         raise UserError(
-            f"{_where(source, at)}: byte 0x{data[error.start]:02x} is not UTF-8, "
-            "expected UTF-8 text"
+            f"{_where(source, at)}: byte 0x{data[error.start]:02x} is not UTF-8, expected UTF-8 "
+            "text; convert the file, such as with iconv -f WINDOWS-1252 -t UTF-8"
         ) from None
 
 

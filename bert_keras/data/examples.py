@@ -7,10 +7,18 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from absl import logging
+
 from bert_keras.data import tables
 from bert_keras.data.columns import Columns, choose_columns
 from bert_keras.data.source import DataSource
-from bert_keras.data.table_source import as_label, as_text, column_values, read_table
+from bert_keras.data.table_source import (
+    as_label,
+    as_text,
+    read_columns,
+    read_table,
+    whole_labels,
+)
 from bert_keras.errors import UserError
 
 Kind = TypeVar("Kind", bound="Examples")
@@ -43,6 +51,11 @@ class Examples:
     # What a label is made of, and what it is called in `row`.
     convert: ClassVar[Callable[[Any], Any]] = staticmethod(as_label)
     label_name: ClassVar[str] = "label"
+
+    @staticmethod
+    def finish(labels: list[Any]) -> list[Any]:
+        """Returns the labels of a whole source in one way of writing them."""
+        return whole_labels(labels)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -90,6 +103,31 @@ class Examples:
             return [label for label in self.classes if label in distinct]
         return sorted_labels(distinct)
 
+    def unknown_labels(self, labels: Sequence[str]) -> list[str]:
+        """Returns the distinct labels that are not among `labels`, sorted; warns of them.
+
+        Raises:
+            UserError: no example has one of `labels`.
+        """
+        known = set(labels)
+        found = [set(self.labels_at(row)) for row in range(len(self))]
+        unknown = set().union(*found) - known
+        if not unknown:
+            return []
+        rows = [row for row, own in enumerate(found) if own & unknown]
+        shown = tables.shorten(min(found[rows[0]] & unknown))
+        message = (
+            f"{self.where(rows[0])}: the label {shown!r} is not one of {tables.listed(labels)}"
+        )
+        if not any(own & known for own in found):
+            raise UserError(f"{message}, and no other row has one of these")
+        logging.warning("%s: this row and %d more count as wrong", message, len(rows) - 1)
+        return sorted_labels(unknown)
+
+    def labels_at(self, row: int) -> list[str]:
+        """Returns the labels of one example."""
+        return [] if self.labels is None else [self.labels[row]]
+
     def label_ids(self, labels: Sequence[str]) -> list[int]:
         """The index in `labels` of each example's label, N numbers.
 
@@ -136,7 +174,7 @@ def read_examples(
     tfds_dir: str | pathlib.Path | None = None,
     labelled: bool = True,
 ) -> Examples:
-    """Reads a `.tsv`, `.csv` or `.jsonl` file (or `.gz` of one) or `tfds:NAME/CONFIG:SPLIT`.
+    """Reads a file that `read_table` knows, or `tfds:NAME/CONFIG:SPLIT`.
 
     Columns go by their usual names (text, sentence, sentence1 …, label; those of all GLUE
     tasks are known) unless they are given. Unlabelled texts may also be a `.txt` file with a
@@ -157,17 +195,30 @@ def read_examples(
 
 
 def read_kind(kind: type[Kind], source: DataSource, labelled: bool = True) -> Kind:
-    """As `read_examples`, with labels of the kind's own sort."""
-    table = read_table(source.spec, source.tfds_dir, labelled)
+    """Reads as `read_examples` does, with labels of the kind's own sort."""
+    return kind_of_table(kind, read_table(source, labelled), source, labelled)
+
+
+def kind_of_table(
+    kind: type[Kind], table: tables.Table, source: DataSource, labelled: bool = True
+) -> Kind:
+    """Returns the examples of a table; `source` says which columns, and what of bad rows."""
     named = source.text_column, source.pair_column, source.label_column
-    columns = choose_columns(table.header, table.columns, *named, labelled)
-    label, pair = columns.label, columns.pair
+    columns = choose_columns(table, *named, labelled)
+    converters: dict[str, Callable[[Any], Any]] = {columns.text: as_text}
+    if columns.pair is not None:
+        converters[columns.pair] = as_text
+    if columns.label is not None:
+        converters[columns.label] = kind.convert
+    values, lines = read_columns(table, converters, source.bad_rows)
+    by_name = dict(zip(converters, values, strict=True))
+    label = columns.label
     return kind(
-        texts=column_values(table, columns.text, as_text),
-        pairs=None if pair is None else column_values(table, pair, as_text),
-        labels=None if label is None else column_values(table, label, kind.convert),
+        texts=by_name[columns.text],
+        pairs=None if columns.pair is None else by_name[columns.pair],
+        labels=None if label is None else kind.finish(by_name[label]),
         source=table.source,
-        lines=table.lines,
+        lines=lines,
         columns=columns,
         classes=table.classes.get(label or "", ()),
     )

@@ -13,7 +13,8 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a file so that a kill at any moment leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as file:
+    # A lone surrogate, which has no UTF-8, becomes JSON's own escape for it.
+    with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -27,4 +28,8 @@ def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
 
 def write_json_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes one object a line."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(_json_line(row) for row in rows))
+
+
+def _json_line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, default=repr) + "\n"

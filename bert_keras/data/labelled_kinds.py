@@ -21,6 +21,10 @@ class ScoredExamples(Examples):
 
     convert: ClassVar[Callable[[Any], Any]] = staticmethod(as_number)
 
+    @staticmethod
+    def finish(labels: list[Any]) -> list[Any]:
+        return labels
+
 
 @dataclasses.dataclass(frozen=True)
 class MultiLabelExamples(Examples):
@@ -28,6 +32,10 @@ class MultiLabelExamples(Examples):
 
     convert: ClassVar[Callable[[Any], Any]] = staticmethod(as_label_list)
     label_name: ClassVar[str] = "labels"
+
+    @staticmethod
+    def finish(labels: list[Any]) -> list[Any]:
+        return labels
 
     def label_set(self) -> list[str]:
         """The distinct labels, sorted; as numbers where every one is a whole number.
@@ -42,6 +50,9 @@ class MultiLabelExamples(Examples):
                 "label, expected at least two different ones"
             )
         return sorted_labels(distinct)
+
+    def labels_at(self, row: int) -> list[str]:
+        return [] if self.labels is None else list(self.labels[row])
 
     def multi_hot(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
         """Which of `labels` each example has, 1 or 0, `[N, labels]`.

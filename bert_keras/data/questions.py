@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bert_keras.data import tables
+from bert_keras.data.columns import first_column, named_column
 from bert_keras.data.source import DataSource
-from bert_keras.data.table_source import as_text, column_values, read_table
+from bert_keras.data.table_source import as_text, read_columns, read_table
 from bert_keras.data.tables import MISSING, as_json, listed, shorten
 from bert_keras.data.text_files import read_lines
 from bert_keras.errors import UserError
@@ -133,7 +134,7 @@ def read_questions(source: DataSource, labelled: bool = True) -> QuestionExample
             expected; an answer that is not at its place in the context is one.
     """
     if source.spec.removesuffix(".gz").lower().endswith(".json"):
-        return _checked(_read_squad(source.spec, labelled))
+        return _checked(_read_squad(source, labelled))
     return _checked(_read_table(source, labelled))
 
 
@@ -166,8 +167,9 @@ def _checked(examples: QuestionExamples) -> QuestionExamples:
 # SQuAD's files.
 
 
-def _read_squad(path: str, labelled: bool) -> QuestionExamples:
-    text = "\n".join(read_lines(path))
+def _read_squad(source: DataSource, labelled: bool) -> QuestionExamples:
+    path = source.spec
+    text = "\n".join(read_lines(path, source.encoding))
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -257,31 +259,40 @@ def _member(where: str, values: Any, name: str, kind: Any, expected: str) -> Any
 
 
 def _read_table(source: DataSource, labelled: bool) -> QuestionExamples:
-    table = read_table(source.spec, source.tfds_dir, labelled)
+    return questions_of_table(read_table(source, labelled), source, labelled)
+
+
+def questions_of_table(
+    table: tables.Table, source: DataSource, labelled: bool = True
+) -> QuestionExamples:
+    """Returns the questions of a table; `source` says which columns, and what of bad rows."""
     question = _column(table, "text_column", source.text_column, "question")
     context = _column(table, "pair_column", source.pair_column, "context")
-    answers = None
-    if labelled:
-        column = _column(table, "label_column", source.label_column, "answers")
-        answers = column_values(table, column, _as_answers)
-    ids = [str(number + 1) for number in range(len(table.lines))]
+    converters: dict[str, Callable[[Any], Any]] = {question: as_text, context: as_text}
     if "id" in table.columns:
-        ids = [str(value) for value in column_values(table, "id", _as_id)]
+        converters["id"] = _as_id
+    if labelled:
+        answers = _column(table, "label_column", source.label_column, "answers")
+        converters[answers] = _as_answers
+    values, lines = read_columns(table, converters, source.bad_rows)
+    by_name = dict(zip(converters, values, strict=True))
+    ids = by_name.get("id", [str(number + 1) for number in range(len(lines))])
     return QuestionExamples(
-        ids,
-        column_values(table, question, as_text),
-        column_values(table, context, as_text),
-        answers,
+        [str(value) for value in ids],
+        by_name[question],
+        by_name[context],
+        by_name[answers] if labelled else None,
         table.source,
-        table.lines,
+        lines,
     )
 
 
-def _column(table: tables.Table, flag: str, given: str | None, usual: str) -> str:
-    name = given or usual
-    if name not in table.columns:
+def _column(table: tables.Table, argument: str, given: str | None, usual: str) -> str:
+    name = named_column(table, argument, given) or first_column(table, (usual,))
+    if name is None:
         raise UserError(
-            f"{table.header}: the columns are {listed(table.columns)}, expected {name} (--{flag})"
+            f"{table.header}: the columns are {listed(table.columns)}, expected {usual}, or "
+            f"{argument}"
         )
     return name
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from bert_keras.data.columns import Columns, choose_columns, label_column_of
+from bert_keras.data.columns import (
+    Columns,
+    choose_columns,
+    first_column,
+    label_column_of,
+    named_column,
+)
 from bert_keras.data.source import DataSource
-from bert_keras.data.table_source import as_number, as_text, column_values, read_table
+from bert_keras.data.table_source import as_number, as_text, read_columns, read_table
 from bert_keras.data.tables import Table, listed
 from bert_keras.errors import UserError
 
@@ -132,21 +138,28 @@ def read_sentences(source: DataSource, labelled: bool = True) -> SentencesToEmbe
     Raises:
         UserError: one line with file, line, the value received and what was expected.
     """
-    table = read_table(source.spec, source.tfds_dir, labelled)
+    return sentences_of_table(read_table(source, labelled), source, labelled)
+
+
+def sentences_of_table(table: Table, source: DataSource, labelled: bool = True) -> SentencesToEmbed:
+    """Returns the texts of a table; `source` says which columns, and what of bad rows."""
     by_name = source.text_column is None and source.pair_column is None
-    if by_name and {"anchor", "positive"} <= set(table.columns):
-        names = tuple(name for name in _GROUP if name in table.columns)
+    group = [first_column(table, (name,)) for name in _GROUP]
+    if by_name and None not in group[:2]:
+        names = tuple(name for name in group if name is not None)
     else:
-        chosen = choose_columns(
-            table.header, table.columns, source.text_column, source.pair_column, None, False
-        )
+        chosen = choose_columns(table, source.text_column, source.pair_column, None, False)
         names = _names(table, chosen, labelled)
+    converters: dict[str, Callable[[Any], Any]] = dict.fromkeys(names, as_text)
     label = _label_column(table, source.label_column) if labelled and len(names) == 2 else None
+    if label is not None:
+        converters[label] = as_number
+    values, lines = read_columns(table, converters, source.bad_rows)
     return SentencesToEmbed(
-        columns=tuple(column_values(table, name, as_text) for name in names),
-        scores=None if label is None else column_values(table, label, as_number),
+        columns=tuple(values[: len(names)]),
+        scores=None if label is None else values[-1],
         source=table.source,
-        lines=table.lines,
+        lines=lines,
     )
 
 
@@ -162,9 +175,4 @@ def _names(table: Table, chosen: Columns, labelled: bool) -> tuple[str, ...]:
 
 
 def _label_column(table: Table, given: str | None) -> str | None:
-    if given is not None and given not in table.columns:
-        raise UserError(
-            f"{table.header}: --label_column={given} is not among the columns "
-            f"{listed(table.columns)}"
-        )
-    return given or label_column_of(table.columns)
+    return named_column(table, "label_column", given) or label_column_of(table)

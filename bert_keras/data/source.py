@@ -6,13 +6,24 @@ import dataclasses
 import pathlib
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from bert_keras.data.bad_rows import BadRows
+
+QUOTES = ("auto", "csv", "none")
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSource:
-    """A file, `-` or `tfds:NAME/CONFIG:SPLIT`, and which of its columns to read.
+    """A file, `-` or `tfds:NAME/CONFIG:SPLIT`, and how to read it.
 
-    Columns that are None go by their usual names. `tfds_dir` is where TFDS keeps its data, its
-    own default if None.
+    Attributes:
+        spec: the file or the TFDS name.
+        text_column, pair_column, label_column: columns by name, or by number from 1; None for
+            their usual names.
+        tfds_dir: where TFDS keeps its data, its own default if None.
+        encoding: of a text file, any name that Python knows.
+        quotes: in a table of separated values: "csv" where quotation marks enclose fields, "none"
+            where they are characters like any other, "auto" for what the file shows.
+        bad_rows: what becomes of rows that cannot be used.
     """
 
     spec: str
@@ -20,6 +31,19 @@ class DataSource:
     pair_column: str | None = None
     label_column: str | None = None
     tfds_dir: str | pathlib.Path | None = None
+    encoding: str = "utf-8"
+    quotes: str = "auto"
+    bad_rows: BadRows = dataclasses.field(default_factory=BadRows, compare=False)
+
+    @property
+    def title(self) -> str:
+        """The source as messages name it."""
+        return "standard input" if self.spec == "-" else self.spec
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the file's name that says what it holds, in lower case."""
+        return pathlib.Path(self.spec.removesuffix(".gz")).suffix.lower()
 
 
 Self = TypeVar("Self", bound="TaskExamples")

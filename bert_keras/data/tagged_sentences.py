@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from bert_keras.data import tables
-from bert_keras.data.columns import choose_columns
-from bert_keras.data.examples import read_examples
+from bert_keras.data.columns import choose_columns, first_column, named_column
+from bert_keras.data.examples import Examples, read_kind
+from bert_keras.data.json_tables import is_json, read_json
 from bert_keras.data.source import DataSource
-from bert_keras.data.table_source import as_text, column_values, read_table
+from bert_keras.data.table_source import as_text, read_columns, read_table
 from bert_keras.data.text_files import read_lines
 from bert_keras.errors import UserError
 
@@ -110,19 +111,18 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
         UserError: one line with file, line, the value received and what was expected.
     """
     name = source.spec.removesuffix(".gz").lower()
-    if name.startswith("tfds:"):
-        table = read_table(source.spec, source.tfds_dir)
-        if labelled or _first(_WORD_KEYS, table.columns):
-            return _of_table(table, source, labelled)
+    if name.startswith("tfds:") or source.suffix == ".parquet":
+        table = read_table(source, labelled)
+        if labelled or first_column(table, _WORD_KEYS):
+            return tagged_of_table(table, source, labelled)
         return _texts_of_table(source)
     if name.endswith(".csv"):
         if labelled:
             raise UserError(f"{source.spec}: is no data with tags, expected columns or .jsonl")
         return _texts_of_table(source)
-    lines = read_lines(source.spec)
-    title = "standard input" if source.spec == "-" else source.spec
-    if name.endswith((".jsonl", ".json")) or (name == "-" and tables.is_json_object(lines[0])):
-        return _of_table(tables.read_jsonl(title, lines), source, labelled)
+    lines, title = read_lines(source.spec, source.encoding), source.title
+    if name.endswith((".jsonl", ".json")) or (name == "-" and is_json(lines[0])):
+        return tagged_of_table(read_json(source, lines), source, labelled)
     plain = not labelled and name.endswith((".txt", ".tsv", "-")) and not _are_columns(lines)
     if plain and name.endswith(".tsv"):
         return _texts_of_table(source)
@@ -132,30 +132,35 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
 
 
 def _texts_of_table(source: DataSource) -> TaggedSentences:
-    found = read_examples(source.spec, source.text_column, tfds_dir=source.tfds_dir, labelled=False)
+    found = read_kind(Examples, dataclasses.replace(source, pair_column=None), labelled=False)
     return TaggedSentences(None, None, found.texts, found.source, found.lines)
 
 
 # Lists of words and tags.
 
 
-def _of_table(table: tables.Table, source: DataSource, labelled: bool) -> TaggedSentences:
-    title = table.source
-    word_key = source.text_column or _first(_WORD_KEYS, table.columns)
-    if not labelled and not _holds_lists(table, word_key):
-        named = choose_columns(table.header, table.columns, word_key, None, None, labelled=False)
-        texts = column_values(table, named.text, as_text)
-        return TaggedSentences(None, None, texts, title, table.lines)
-    word_key = _known_key(table, "text_column", word_key, _WORD_KEYS)
-    words, tags = column_values(table, word_key, _as_strings), None
-    if labelled:
-        tag_key = source.label_column or _first(_TAG_KEYS, table.columns)
-        tag_key = _known_key(table, "label_column", tag_key, _TAG_KEYS)
-        tags = column_values(table, tag_key, _as_strings)
-    for line, own, answer in zip(table.lines, words, tags or words, strict=True):
+def tagged_of_table(
+    table: tables.Table, source: DataSource, labelled: bool = True
+) -> TaggedSentences:
+    """Returns the sentences of a table; `source` says which columns, and what of bad rows."""
+    words = named_column(table, "text_column", source.text_column)
+    words = words or first_column(table, _WORD_KEYS)
+    if not labelled and not _holds_lists(table, words):
+        chosen = choose_columns(table, words, None, None, labelled=False)
+        (texts,), lines = read_columns(table, {chosen.text: as_text}, source.bad_rows)
+        return TaggedSentences(None, None, texts, table.source, lines)
+    words = _known_key(table, "text_column", words, _WORD_KEYS)
+    if not labelled:
+        (found,), lines = read_columns(table, {words: _as_strings}, source.bad_rows)
+        return TaggedSentences(found, None, None, table.source, lines)
+    tags = named_column(table, "label_column", source.label_column)
+    tags = _known_key(table, "label_column", tags or first_column(table, _TAG_KEYS), _TAG_KEYS)
+    converters = {words: _as_strings, tags: _as_strings}
+    (found, answers), lines = read_columns(table, converters, source.bad_rows)
+    for line, own, answer in zip(lines, found, answers, strict=True):
         if len(own) != len(answer):
-            raise UserError(f"{title}:{line}: {len(own)} words but {len(answer)} tags")
-    return TaggedSentences(words, tags, None, title, table.lines)
+            raise UserError(f"{table.source}:{line}: {len(own)} words but {len(answer)} tags")
+    return TaggedSentences(found, answers, None, table.source, lines)
 
 
 def _holds_lists(table: tables.Table, column: str | None) -> bool:
@@ -165,11 +170,11 @@ def _holds_lists(table: tables.Table, column: str | None) -> bool:
     return not isinstance(table.rows[0][table.columns.index(str(column))], str)
 
 
-def _known_key(table: tables.Table, flag: str, key: str | None, known: Sequence[str]) -> str:
-    if key is None or key not in table.columns:
+def _known_key(table: tables.Table, argument: str, key: str | None, known: Sequence[str]) -> str:
+    if key is None:
         raise UserError(
             f"{table.header}: the keys are {tables.listed(table.columns)}, expected "
-            f"{key or tables.listed(known)} (--{flag})"
+            f"{tables.listed(known)}, or {argument}"
         )
     return key
 
@@ -180,10 +185,6 @@ def _as_strings(value: Any) -> Words:
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
         raise ValueError(f"holds {tables.as_json(value)}, expected a list of strings")
     return [as_text(part) for part in value]
-
-
-def _first(names: Sequence[str], there: Sequence[str]) -> str | None:
-    return next((name for name in names if name in there), None)
 
 
 # Columns.

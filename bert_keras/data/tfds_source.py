@@ -57,7 +57,8 @@ def read_tfds(spec: str, tfds_dir: str | pathlib.Path | None = None) -> Table:
     ]
     named = {name: _class_names(tfds, x) for name, x in builder.info.features.items()}
     classes = {name: names for name, names in named.items() if names}
-    return Table(spec, list(decoders), rows, list(range(1, len(rows) + 1)), classes)
+    lines = list(range(1, len(rows) + 1))
+    return Table(spec, list(decoders), rows, lines, classes, header_line=0)
 
 
 def _builder(tfds: Any, spec: str, name: str, tfds_dir: str | pathlib.Path | None) -> Any:

@@ -6,18 +6,43 @@ from absl import flags
 
 
 def define_columns(values: flags.FlagValues) -> None:
-    """Which columns of the data to read, and where TFDS keeps its own."""
+    """Defines which columns of the data to read and how its files are written."""
+    for name, meaning in (
+        ("text_column", "column of the text; found by its usual names"),
+        ("pair_column", "column of the second text, if any"),
+        ("label_column", "column of the label; found by its usual names"),
+    ):
+        flags.DEFINE_string(
+            name,
+            None,
+            f"{meaning}; or its number, from 1, in a file without a header",
+            flag_values=values,
+        )
     flags.DEFINE_string(
-        "text_column", None, "column of the text; found by its usual names", flag_values=values
+        "encoding", "utf-8", "of text files, such as cp1252 or gb18030", flag_values=values
     )
-    flags.DEFINE_string(
-        "pair_column", None, "column of the second text, if any", flag_values=values
-    )
-    flags.DEFINE_string(
-        "label_column", None, "column of the label; found by its usual names", flag_values=values
+    flags.DEFINE_enum(
+        "quotes",
+        "auto",
+        ["auto", "csv", "none"],
+        "in tables of separated values: csv where quotation marks enclose fields, none where they "
+        "are characters like any other; auto goes by the file's ending and what it shows",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "tfds_dir", None, "where TFDS data lies, for tfds:NAME/CONFIG:SPLIT", flag_values=values
+    )
+
+
+def define_bad_rows(values: flags.FlagValues) -> None:
+    """Defines what becomes of rows that cannot be used."""
+    flags.DEFINE_enum(
+        "bad_rows",
+        "error",
+        ["error", "skip"],
+        "rows that cannot be used: error stops at the first, skip leaves them out, counts them and "
+        "says why",
+        flag_values=values,
     )
 
 

@@ -20,5 +20,6 @@ def define() -> flags.FlagValues:
         flag_values=values,
     )
     common.define_columns(values)
+    common.define_bad_rows(values)
     common.define_batch_size(values, 256)
     return values

@@ -66,6 +66,7 @@ def _define_data(values: flags.FlagValues) -> None:
         "dev", None, "data to score after every epoch; the best epoch is kept", flag_values=values
     )
     common.define_columns(values)
+    common.define_bad_rows(values)
     flags.DEFINE_integer(
         "seq_length",
         None,

@@ -127,8 +127,8 @@ def _define_schedule(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "warmup_steps",
-        10_000,
-        "updates over which the learning rate rises",
+        None,
+        "updates over which the learning rate rises; by default a tenth of them, at most 10,000",
         lower_bound=0,
         flag_values=values,
     )

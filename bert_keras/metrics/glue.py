@@ -16,7 +16,9 @@ def accuracy(labels: Labels, predictions: Labels) -> float:
 
 
 def mean_cross_entropy(labels: Labels, logits: npt.NDArray[np.floating]) -> float:
-    """Mean softmax cross-entropy of logits `[N, classes]`, in double precision."""
+    """Mean softmax cross-entropy of logits `[N, classes]`, in double precision; 0 for N = 0."""
+    if not len(labels):
+        return 0.0
     wide = logits.astype(np.float64)
     top = wide.max(axis=-1, keepdims=True)
     log_sums = np.log(np.exp(wide - top).sum(axis=-1)) + top[:, 0]
@@ -55,10 +57,11 @@ def classification_metrics(
     labels: Labels, predictions: Labels, num_classes: int
 ) -> dict[str, float]:
     """Accuracy and Matthews correlation; for two classes also precision, recall and F1 of
-    the second. Class indices, `[N]` each."""
+    the second. Class indices, `[N]` each; labels from `num_classes` on are never predicted."""
     metrics = {"accuracy": accuracy(labels, predictions)}
     if num_classes == 2:
         names = ("precision", "recall", "f1")
         metrics.update(zip(names, precision_recall_f1(labels, predictions), strict=True))
-    metrics["matthews_correlation"] = matthews_correlation(labels, predictions, num_classes)
+    width = max(num_classes, int(labels.max(initial=0)) + 1)
+    metrics["matthews_correlation"] = matthews_correlation(labels, predictions, width)
     return metrics

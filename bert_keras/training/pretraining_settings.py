@@ -9,6 +9,11 @@ from bert_keras.optimization.reduced_optimizer import ReducedOptimizer
 
 OPTIMIZERS = ("adamw", "lamb")
 
+# BERT's warm-up: 10,000 updates of a million (Devlin et al. 2018, appendix A.2). Shorter runs warm
+# up over a tenth of their updates.
+_LONGEST_WARMUP = 10_000
+_WARMUP_SHARE = 0.1
+
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
@@ -32,6 +37,8 @@ class PretrainingSettings:
     one after the other, for memory; the result is that of the whole batch. `decay_from` and
     `bias_correction` are explained at `WarmupDecay` and `AdamW`.
 
+    `warmup_steps` None is a tenth of the updates, at most 10,000.
+
     `steps_per_loop` updates run inside TensorFlow between two looks of Python at them;
     checkpoints and evaluations end a loop early. `eval_every` 0 evaluates at the end only.
     """
@@ -42,7 +49,7 @@ class PretrainingSettings:
     bias_correction: bool = True
     weight_decay: float = 0.01
     clip_norm: float | None = 1.0
-    warmup_steps: int = 10_000
+    warmup_steps: int | None = None
     decay: str = "linear"
     power: float = 1.0
     decay_from: str = "start"
@@ -57,6 +64,13 @@ class PretrainingSettings:
     def total_steps(self) -> int:
         """Updates of all phases."""
         return sum(phase.steps for phase in self.phases)
+
+    @property
+    def resolved_warmup(self) -> int:
+        """Returns the number of updates over which the learning rate rises."""
+        if self.warmup_steps is not None:
+            return self.warmup_steps
+        return min(_LONGEST_WARMUP, int(_WARMUP_SHARE * self.total_steps))
 
     def phase_at(self, step: int) -> int:
         """Number of the phase that update `step` (from 0) belongs to; the last one after it."""
@@ -83,7 +97,7 @@ class PretrainingSettings:
         return WarmupDecay(
             self.learning_rate,
             self.total_steps,
-            warmup_steps=self.warmup_steps,
+            warmup_steps=self.resolved_warmup,
             decay=self.decay,
             power=self.power,
             decay_from=self.decay_from,

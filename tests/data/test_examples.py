@@ -130,7 +130,10 @@ def test_standard_input(
         ("a.csv", "text,kind\nx,1\n", r"a\.csv:1: no label column; the columns are text, kind"),
         ("a.tsv", "just a text\nanother\n", r"a\.tsv:1: no text column; .* are just a text"),
         ("a.csv", "", r"a\.csv: the file is empty"),
-        ("a.jsonl", '{"text": 1, "label": 1}', r"a\.jsonl:1: column 'text' holds 1, expected a t"),
+        ("a.jsonl", '{"text": [1], "label": 1}', r"a\.jsonl:1: column 'text' holds \[1\], expect"),
+        ("a.jsonl", '{"text": true, "label": 1}', r"a\.jsonl:1: column 'text' holds true, exp"),
+        ("a.jsonl", '{"text": NaN, "label": 1}', r"a\.jsonl:1: column 'text' holds NaN, expec"),
+        ("a.jsonl", '{"text": "a", "label": NaN}', r":1: column 'label' holds NaN, expected a l"),
         ("a.jsonl", '{"text": "a", "label": null}', r":1: column 'label' holds null, expected a l"),
         ("a.jsonl", '{"text": "a", "label": [1]}', r":1: column 'label' holds \[1\], expected"),
         (
@@ -144,9 +147,9 @@ def test_standard_input(
             r":2: column 'label' is missing, expected a label",
         ),
         ("a.jsonl", '{"text": "a\\ud800", "label": 1}', r":1: column 'text' is not valid Unicode"),
-        ("a.json", "[]", r"a\.json:1: received the JSON value \[\], expected an object"),
+        ("a.json", "[]", r"a\.json: has no rows, expected JSON objects"),
         ("a.xml", "{}", r"a\.xml: is no known kind of data, expected a name that ends in"),
-        ("a.txt", "x", r"a\.txt: is no known kind of data, expected .*\.tsv, \.csv or \.jsonl"),
+        ("a.txt", "x", r"a\.txt: the file has a header and no rows; its columns are x"),
     ],
 )
 def test_bad_data(tmp_path: pathlib.Path, name: str, content: str, message: str) -> None:

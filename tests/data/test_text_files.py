@@ -49,8 +49,11 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"\n \n", r"a\.tsv: the file is empty"),
         (b"a\ncaf\xe9\n", r"a\.tsv:2: byte 0xe9 at byte 4 of the line is not UTF-8"),
         (b"\xef\xbb\xbf\xff", r"a\.tsv:1: byte 0xff at byte 1 of the line"),
-        (b"a\nb\nc\0d\n", r"a\.tsv:3: NUL byte at byte 2 of the line"),
-        ("a\tb\n".encode("utf-16"), r"a\.tsv:1: the file is UTF-16, expected UTF-8"),
+        (b"a\nb\nc\0d\n", r"a\.tsv:3: NUL at character 2 of the line"),
+        (
+            "a\tb\n".encode("utf-16"),
+            r"a\.tsv:1: the file is UTF-16, expected UTF-8 text; give encoding=utf-16",
+        ),
     ],
 )
 def test_broken_content(tmp_path: pathlib.Path, raw: bytes, message: str) -> None:

@@ -168,7 +168,7 @@ def test_bad_names(folder: pathlib.Path, spec: str, message: str) -> None:
 
 
 def test_named_column_that_is_not_there(folder: pathlib.Path) -> None:
-    with pytest.raises(UserError, match="--text_column=rank is not among the columns .*idx"):
+    with pytest.raises(UserError, match="text_column=rank is not among the columns .*idx"):
         read_examples("tfds:local_reviews/pair:train", "rank", tfds_dir=folder)
     with pytest.raises(UserError, match=r"train:1: column 'ranks' holds \[1, 2\]"):
         read_examples("tfds:local_reviews/pair:train", "ranks", tfds_dir=folder)

@@ -180,7 +180,7 @@ def test_labels_in_data_may_be_the_rows_numbers(model, folder, tmp_path, capsys)
         assert json.loads(capsys.readouterr().out)["accuracy"] == 1.0
     data.write_text("text\tlabel\na good film\t3\n")
     assert cli.main(["evaluate", f"--model={folder}", f"--data={data}"]) == 2
-    assert "dev.tsv:2: unknown label '3', expected one of 0, 1, 2" in capsys.readouterr().err
+    assert "dev.tsv:2: the label '3' is not one of 0, 1, 2" in capsys.readouterr().err
     loaded = TextClassifier.from_pretrained(folder)
     for labels in (rows, [str(row) for row in rows], [f"LABEL_{row}" for row in rows]):
         np.testing.assert_array_equal(loaded.label_indices(np.array(labels)), rows)

@@ -246,3 +246,15 @@ def _late(value):
 def test_events_and_a_report_are_left(unbroken):
     assert list((unbroken.output_dir / "tensorboard").glob("events.*"))
     assert "</html>" in (unbroken.output_dir / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("steps", "given", "expected"),
+    [((60,), None, 6), ((1,), None, 0), ((900_000, 100_000), None, 10_000), ((60,), 20, 20)],
+)
+def test_warm_up_is_a_tenth_of_the_steps_and_at_most_ten_thousand(steps, given, expected):
+    phases = tuple(Phase(count, 128, 8) for count in steps)
+    settings = PretrainingSettings(phases, warmup_steps=given)
+    assert settings.resolved_warmup == expected
+    rate = settings.schedule()
+    assert float(rate(expected)) == pytest.approx(1e-4 * (1 - expected / sum(steps)), rel=1e-3)
