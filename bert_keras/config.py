@@ -21,13 +21,18 @@ NAMED_SIZES: dict[str, tuple[int, int]] = {
     "large": (24, 1024),
 }
 
-# Every spelling in use, and which function it means: Hugging Face's "gelu" is the exact
-# Gaussian error function, its other names are the tanh approximation.
+# Every spelling in use, and which function it means. Hugging Face's "gelu" and "gelu_python"
+# are the exact one, by the Gaussian error function; its other names here are the tanh
+# approximation, written out in different ways. Its "quick_gelu" and "gelu_10" are other functions.
 ACTIVATIONS: dict[str, str] = {
     "gelu": "gelu",
+    "gelu_python": "gelu",
     "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "gelu_tanh": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
     "relu": "relu",
     "silu": "silu",
     "swish": "silu",
@@ -49,8 +54,8 @@ class BertConfig:
     """Sizes and constants of a BERT encoder, under Hugging Face's names.
 
     `hidden_act` is "gelu" (exact, by the error function), "gelu_new" (tanh approximation,
-    as google-research/bert computes it since 2019; also "gelu_tanh" and
-    "gelu_pytorch_tanh"), "relu" or "silu". The position table is always learned and absolute.
+    as google-research/bert computes it since 2019), "relu", "silu", or another name
+    of one of these; see `ACTIVATIONS`. The position table is always learned and absolute.
 
     Raises:
         UserError: a size is not a positive whole number, the width is not divisible by the
@@ -197,6 +202,19 @@ class BertConfig:
         return {"model_type": "bert", **values}
 
 
+def check_not_pointer(path: pathlib.Path) -> None:
+    """Raises a UserError if a file is what git leaves in place of one that git-lfs keeps."""
+    mark = b"version https://git-lfs.github.com/spec/"
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        if file.read(len(mark)) == mark:
+            raise UserError(
+                f"{path}: is a git-lfs pointer, not the file itself: install git-lfs and run "
+                "`git lfs pull` in the repository"
+            )
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """The object in a JSON file; a UserError with file and line when there is none."""
     try:
@@ -206,6 +224,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except json.JSONDecodeError as error:
+        check_not_pointer(path)
         raise UserError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a JSON object, received {type(values).__name__}")

@@ -20,6 +20,7 @@ from bert_keras.data.source import DataSource
 from bert_keras.data.tables import shorten
 from bert_keras.data.training_examples import TrainingExamples
 from bert_keras.errors import UserError
+from bert_keras.layers.basic import weight_seed
 from bert_keras.metrics import squad
 from bert_keras.metrics.glue import mean_cross_entropy
 from bert_keras.models.encoder import BertEncoder
@@ -112,7 +113,8 @@ class QuestionAnswerer(FineTunedTask):
         if impossible:
             self.best_metric = "best_f1"
         self.qa_outputs = DenseHead(encoder.config, 2, 0.0, name="qa_outputs")
-        self.qa_outputs.build(encoder.config.hidden_size)
+        with weight_seed(seed):
+            self.qa_outputs.build(encoder.config.hidden_size)
         self.built = True
 
     def call(self, features: Batch, training: bool = False) -> Any:

@@ -149,7 +149,8 @@ class WordTask(LabelledTask):
 
     def _tag_ids(self, examples: TaggedSentences) -> list[int]:
         """The index of every word's tag."""
-        index = {label: position for position, label in enumerate(self.labels)}
+        names = self.names_in({tag for tags in examples.tags or () for tag in tags})
+        index = {label: position for position, label in enumerate(names)}
         scheme = self.tag_scheme or tag_schemes.NO_SCHEME
         if scheme != tag_schemes.NO_SCHEME:
             tag_schemes.check_prefixes(examples.tags or [], examples.where)

@@ -195,12 +195,14 @@ def _make_task(
             seed=values.seed,
             dtype={"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision],
             tokenizer=tokenizer,
+            new_head=values.new_head,
             lora_rank=values.lora_rank,
             lora_alpha=values.lora_alpha,
             **options,
         )
     except UserError as error:
-        raise UserError(f"--init={values.init}: {error}") from None
+        message = str(error).replace("new_head=True", "--new_head")
+        raise UserError(f"--init={values.init}: {message}") from None
     freeze(task.encoder, values.freeze)
     if not task.trainable_weights:
         raise UserError(f"--freeze={values.freeze}: leaves --task={values.task} nothing to train")
@@ -231,6 +233,8 @@ def _identity(
     """What decides the outcome of a run: settings, and the contents behind the paths."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
     run["batch_size"] = _batch_size(values)
+    # A run of before there was this flag has none.
+    run["new_head"] = values.new_head or None
     tokenizer = {**task.tokenizer.get_config(), "name": None}
     run |= {
         "options": task.options(),
