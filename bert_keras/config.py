@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import pathlib
 import re
 from collections.abc import Mapping
@@ -46,6 +47,10 @@ _REQUIRED = (
     "intermediate_size",
 )
 
+# Beyond these a damaged number would ask for more memory or time than there is.
+_LARGEST_SIZE = 2**24
+_LARGEST = {"num_hidden_layers": 4096, "vocab_size": 2**31 - 1}
+
 _REQUIRED_BY_GOOGLE = (*_REQUIRED, "type_vocab_size", "max_position_embeddings", "hidden_act")
 
 
@@ -58,9 +63,9 @@ class BertConfig:
     of one of these; see `ACTIVATIONS`. The position table is always learned and absolute.
 
     Raises:
-        UserError: a size is not a positive whole number, the width is not divisible by the
-            number of heads, a rate is outside [0, 1), or the activation or the position type
-            is not one that BERT has.
+        UserError: a size is not a positive whole number or is absurdly large, the width is not
+            divisible by the number of heads, a rate is outside [0, 1), another number is not
+            positive and finite, or the activation or the position type is not one that BERT has.
     """
 
     vocab_size: int = 30522
@@ -84,16 +89,27 @@ class BertConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(f"config: {name} must be a positive whole number, not {value!r}")
+            if value > _LARGEST.get(name, _LARGEST_SIZE):
+                raise UserError(
+                    f"config: {name} must be at most {_LARGEST.get(name, _LARGEST_SIZE):,}, "
+                    f"not {value}"
+                )
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and 0 <= value < 1):
                 raise UserError(f"config: {name} must be at least 0 and below 1, not {value!r}")
+        for name in ("initializer_range", "layer_norm_eps"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise UserError(
+                    f"config: {name} must be a finite number of at least 0, not {value!r}"
+                )
         if self.hidden_size % self.num_attention_heads:
             raise UserError(
                 f"config: hidden_size {self.hidden_size} is not divisible by "
                 f"num_attention_heads {self.num_attention_heads}"
             )
-        if self.hidden_act not in ACTIVATIONS:
+        if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
             raise UserError(
                 f"config: hidden_act {self.hidden_act!r} is unknown; "
                 f"known are {', '.join(sorted(ACTIVATIONS))}"

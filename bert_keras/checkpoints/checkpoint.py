@@ -162,6 +162,9 @@ class Checkpoint(abc.ABC):
         wanted = has_pooler if add_pooler == "auto" else bool(add_pooler)
         entries = names.encoder_entries(self.config, wanted and has_pooler, self.format)
         stores.check_names(self.store(), entries, self.unexpected())
+        # Before memory is asked for: a damaged config may name any size.
+        for entry in entries:
+            stores.check_shape(self.store(), entry, names.encoder_shape(entry.path, self.config))
         with weight_seed(seed):
             encoder = BertEncoder(
                 dataclasses.replace(self.config, **(config or {})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -15,7 +16,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bert_keras import checkpoints
+from bert_keras.checkpoints import names
 from bert_keras.checkpoints.huggingface import canonical_name
+from bert_keras.config import BertConfig
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks import FillMask, TextClassifier
@@ -503,3 +506,12 @@ def test_other_names_of_the_activations(name, function, write, state, tmp_path):
 def test_other_activations_are_refused(name, write, state):
     with pytest.raises(UserError, match=f"hidden_act '{name}' is unknown; known are gelu, "):
         checkpoints.open_checkpoint(write(state, hidden_act=name))
+
+
+def test_shapes_follow_from_the_config():
+    config = dataclasses.replace(BertConfig.named("L-2_H-64"), vocab_size=30, type_vocab_size=3)
+    weights = BertEncoder(config, add_pooler=True).named_weights()
+    entries = names.encoder_entries(config, True, "huggingface")
+    assert {entry.path for entry in entries} == set(weights)
+    for path, weight in weights.items():
+        assert names.encoder_shape(path, config) == tuple(weight.shape), path
