@@ -319,17 +319,30 @@ def test_load_gives_encoder_and_tokenizer(write, state):
     assert output["pooled_output"].shape == (1, 32)
 
 
-@pytest.mark.parametrize("change", [-1, -40, 1])
-def test_a_vocabulary_of_another_size_is_refused(change, write, state, pieces):
+def test_a_table_with_fewer_rows_than_the_vocabulary_is_refused(write, state, pieces):
     folder = write(state)
-    changed = pieces[:change] if change < 0 else [*pieces, "more"]
-    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in changed))
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in [*pieces, "more"]))
 
     with pytest.raises(
-        UserError,
-        match=f"vocab.txt: the vocabulary has {97 + change} entries, the model's vocab_size is 97",
+        UserError, match="vocab.txt: the vocabulary has 98 entries, the model's vocab_size is 97;"
     ):
         checkpoints.load(folder)
+
+
+@pytest.mark.parametrize("change", [-1, -40])
+def test_a_table_with_more_rows_than_the_vocabulary_is_warned_of(change, write, state, pieces):
+    folder = write(state)
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces[:change]))
+
+    with pytest.warns(
+        UserWarning,
+        match=f"vocab.txt: the vocabulary has {97 + change} entries, the model's vocab_size is 97; "
+        f"rows {97 + change} to 96 of its table are no token's",
+    ):
+        encoder, tokenizer = checkpoints.load(folder)
+
+    assert tokenizer.vocab_size == 97 + change
+    assert encoder.embeddings.word_embeddings.shape[0] == 97
 
 
 def test_a_table_padded_to_a_multiple_of_eight_is_accepted(write, state):
