@@ -360,3 +360,38 @@ def _origin(source: Source, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
     into = positions - tf.gather(source.segment_outputs, segment)
     origin = tf.gather(source.segment_sources, segment)
     return origin + tf.where(size > 0, 0, into), size
+
+
+def without_padding(
+    source: Source, row: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Takes off spans the spaces that stand for no white space of the source.
+
+    Such a space is put beside an ideograph or a punctuation mark of more than one byte, and a
+    token that takes the white space next to it reaches over that one too.
+
+    Args:
+        source, row, starts, ends: as for `to_source`.
+
+    Returns:
+        the starts and ends without it.
+    """
+    base = tf.gather(source.row_outputs, row)
+
+    def edges(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where the replaced characters begin and end that hold these bytes of the result."""
+        segment = tf.gather(source.segment_of, places)
+        begin = tf.gather(source.segment_outputs, segment)
+        return begin, tf.gather(source.segment_outputs, segment + 1)
+
+    def is_replaced(places: tf.Tensor) -> tf.Tensor:
+        return tf.gather(source.segment_sizes, tf.gather(source.segment_of, places)) > 0
+
+    first, last = base + starts, base + ends - 1
+    # No token begins with the last byte of several, and ends behind them, but with a space.
+    begin, end = edges(first)
+    moved = is_replaced(first) & (first == end - 1) & (first > begin) & (last >= end)
+    starts += tf.cast(moved, tf.int32)
+    begin, end = edges(last)
+    moved = is_replaced(last) & (last == begin) & (last < end - 1) & (first < begin)
+    return starts, ends - tf.cast(moved, tf.int32)

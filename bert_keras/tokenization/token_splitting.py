@@ -71,9 +71,21 @@ class Splitter:
             self._single_word = _flags([token.single_word for token in tokens])
             self._lstrip = _flags([token.lstrip for token in tokens])
             self._rstrip = _flags([token.rstrip for token in tokens])
+        self.takes_spaces = self._lstrip is not None or self._rstrip is not None
+        # Traced once for all graphs that tokenize.
+        spec = [tf.TensorSpec([None], tf.string)]
+        self._function = tf.function(self._take_apart, spec, autograph=False)
 
     def __call__(self, texts: tf.Tensor) -> Stretches:
         """Takes rows apart, string [rows]."""
+        return self._function(texts)
+
+    def _take_apart(self, texts: tf.Tensor) -> Stretches:
+        # The device of the caller does not reach into a function.
+        with tf.device("CPU:0"):
+            return self._on_cpu(texts)
+
+    def _on_cpu(self, texts: tf.Tensor) -> Stretches:
         data = join_rows(texts)
         sizes = tf.strings.length(texts) + 1
         row_starts = tf.cumsum(sizes, exclusive=True)
@@ -95,7 +107,7 @@ class Splitter:
     ) -> Stretches:
         if self._single_word is not None:
             matches = _without_parts_of_words(data, matches, self._single_word)
-        if self._lstrip is not None or self._rstrip is not None:
+        if self.takes_spaces:
             matches = self._with_spaces(texts, row_starts, matches)
         tokens, starts, ends = matches
         rows = tf.size(texts)

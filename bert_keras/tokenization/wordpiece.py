@@ -150,6 +150,8 @@ class WordPiece:
         row, starts, ends = (
             tf.gather_nd(x, tokens) for x in (token_row, pieces.starts, pieces.ends)
         )
+        if self._splitter is not None and self._splitter.takes_spaces:
+            starts, ends = normalizer.without_padding(source, row, starts, ends)
         starts, ends = normalizer.to_source(source, row, starts, ends)
         return pieces._replace(
             starts=tf.tensor_scatter_nd_update(pieces.starts, tokens, starts),
