@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -122,7 +121,7 @@ class BertTokenizer(keras.layers.Layer):
 
     def _set_vocabulary(self, source: str | os.PathLike[str] | Sequence[str]) -> None:
         pieces = vocabulary.read(source, [token.content for token in self._added])
-        _check_case(pieces, self.lowercase)
+        vocabulary.check_case(pieces, self.lowercase)
         self._core = _Core(pieces, self)
 
     @property
@@ -414,21 +413,3 @@ def _whole_number(value: Any, name: str, least: int, most: int | None) -> int:
         expected = f"at least {least}" if most is None else f"{least} to {most}"
         raise UserError(f"{name}={value!r}: expected a whole number, {expected}")
     return value
-
-
-def _check_case(pieces: list[str], lowercase: bool) -> None:
-    """Warns when the casing cannot be the one that the vocabulary was made for."""
-    cased = vocabulary.is_cased(pieces)
-    if lowercase and cased:
-        warnings.warn(
-            "lowercase=True, but the vocabulary has pieces with capitals, which lower-cased "
-            "text never reaches; casing must follow the checkpoint",
-            stacklevel=4,
-        )
-    # A short list of pieces may well hold no capital by chance.
-    if not lowercase and not cased and len(pieces) > 1000:
-        warnings.warn(
-            "lowercase=False, but the vocabulary has no pieces with capitals: words with "
-            "capitals will be [UNK]; casing must follow the checkpoint",
-            stacklevel=4,
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import warnings
 from collections.abc import Collection, Sequence
 
 from bert_keras.errors import UserError
@@ -109,6 +110,24 @@ def is_cased(pieces: Sequence[str]) -> bool:
     """
     plain = [piece for piece in pieces if not piece.startswith("[")]
     return 100 * sum(piece != piece.lower() for piece in plain) > len(plain)
+
+
+def check_case(pieces: list[str], lowercase: bool) -> None:
+    """Warns when the casing cannot be the one that the vocabulary was made for."""
+    cased = is_cased(pieces)
+    if lowercase and cased:
+        warnings.warn(
+            "lowercase=True, but the vocabulary has pieces with capitals, which lower-cased "
+            "text never reaches; casing must follow the checkpoint",
+            stacklevel=4,
+        )
+    # A short list of pieces may well hold no capital by chance.
+    if not lowercase and not cased and len(pieces) > 1000:
+        warnings.warn(
+            "lowercase=False, but the vocabulary has no pieces with capitals: words with "
+            "capitals will be [UNK]; casing must follow the checkpoint",
+            stacklevel=4,
+        )
 
 
 def word_text(piece: str) -> str:

@@ -319,6 +319,21 @@ def test_load_gives_encoder_and_tokenizer(write, state):
     assert output["pooled_output"].shape == (1, 32)
 
 
+def test_a_tokenizer_cuts_at_the_positions_of_the_model(write, state):
+    folder = write(state)
+    positions = checkpoints.open_checkpoint(folder).config.max_position_embeddings
+    encoder, tokenizer = checkpoints.load(folder)
+
+    text = "the cats sat. " * 600
+
+    assert tokenizer.max_length == positions < 512
+    assert encoder(tokenizer([text]))["sequence_output"].shape == (1, positions, 32)
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 9}')
+    assert checkpoints.load(folder)[1].max_length == 9
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 1e30}')
+    assert checkpoints.load(folder)[1].max_length == positions
+
+
 def test_a_table_with_fewer_rows_than_the_vocabulary_is_refused(write, state, pieces):
     folder = write(state)
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in [*pieces, "more"]))
