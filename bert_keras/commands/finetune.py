@@ -220,12 +220,11 @@ def _identity(
     """What decides the outcome of a run: settings, and the contents behind the paths."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
     run["batch_size"] = _batch_size(values)
-    tokenizer = {**task.tokenizer.get_config(), "name": None}
     run |= {
         "options": task.options(),
         "replicas": strategy.num_replicas_in_sync,
         "config": task.encoder.config.to_dict(),
-        "vocabulary_sha256": _digest(task.tokenizer.vocabulary, tokenizer),
+        "vocabulary_sha256": _digest(task.tokenizer.vocabulary, task.tokenizer.identity()),
     }
     for name, split in splits.items():
         rows = [split.examples.row(index) for index in range(len(split.examples))]

@@ -17,7 +17,6 @@ from bert_keras.data.files import write_text
 from bert_keras.data.piece_writer import PrepareSettings
 from bert_keras.errors import UserError
 from bert_keras.tokenization import BertTokenizer
-from bert_keras.tokenization.normalizer import MAX_WORD_CHARS
 
 
 def description(
@@ -28,19 +27,15 @@ def description(
 ) -> dict[str, Any]:
     """All that decides the bytes of a store, as values of flags and files."""
     pieces = "\n".join(tokenizer.vocabulary)
-    # Absent where they are the usual ones, as in the stores of earlier releases.
-    unusual: dict[str, Any] = {}
-    if tokenizer.added_tokens:
-        unusual["added_tokens"] = [token.to_dict() for token in tokenizer.added_tokens]
-    if tokenizer.max_word_chars != MAX_WORD_CHARS:
-        unusual["max_word_chars"] = tokenizer.max_word_chars
+    # Absent where there are none, as in the stores of earlier releases.
+    added = [token.to_dict() for token in tokenizer.added_tokens]
     return {
         **dataclasses.asdict(settings),
         "vocab": hashlib.sha256(pieces.encode("utf-8", "replace")).hexdigest(),
         "cased": not tokenizer.lowercase,
         "strip_accents": tokenizer.strip_accents,
         "split_chinese": tokenizer.split_chinese,
-        **unusual,
+        **({"added_tokens": added} if added else {}),
         "piece_bytes": piece_bytes,
         "corpus": {
             "files": len(files),

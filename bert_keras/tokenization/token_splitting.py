@@ -72,13 +72,33 @@ class Splitter:
             self._lstrip = _flags([token.lstrip for token in tokens])
             self._rstrip = _flags([token.rstrip for token in tokens])
         self.takes_spaces = self._lstrip is not None or self._rstrip is not None
+        # One token that is left as it is needs no search: TensorFlow splits strings at it.
+        self._separator = patterns[0] if len(patterns) == 1 and not self.takes_spaces else b""
+        if self._single_word is not None:
+            self._separator = b""
         # Traced once for all graphs that tokenize.
         spec = [tf.TensorSpec([None], tf.string)]
         self._function = tf.function(self._take_apart, spec, autograph=False)
 
     def __call__(self, texts: tf.Tensor) -> Stretches:
         """Takes rows apart, string [rows]."""
-        return self._function(texts)
+        return self._split_at(texts) if self._separator else self._function(texts)
+
+    def _split_at(self, texts: tf.Tensor) -> Stretches:
+        """The same for a single token without flags, in half the time."""
+        parts = tf.strings.split(texts, self._separator)
+        row_splits = tf.cast(parts.row_splits, tf.int32)
+        width = len(self._separator)
+        sizes = tf.strings.length(parts.values) + width
+        begins = tf.cumsum(sizes, exclusive=True)
+        # Each row's last stretch has no token behind it.
+        is_last = tf.scatter_nd(row_splits[1:, tf.newaxis] - 1, row_splits[1:], tf.shape(sizes)) > 0
+        closed = tf.cast(tf.where(~is_last)[:, 0], tf.int32)
+        row = row_of(parts.row_splits)
+        positions = begins - tf.gather(tf.gather(begins, row_splits[:-1]), row)
+        ends = tf.gather(positions, closed + 1)
+        ids = tf.fill(tf.shape(closed), self._ids[0])
+        return Stretches(parts.values, positions, row_splits, ids, ends - width, ends, closed)
 
     def _take_apart(self, texts: tf.Tensor) -> Stretches:
         # The device of the caller does not reach into a function.

@@ -152,6 +152,29 @@ def test_with_masks(tokenizer: BertTokenizer) -> None:
     assert found == ["[CLS]", "[MASK]", "[covid]", "[MASK]", "<e>", "[", "[UNK]", "]", "[SEP]"]
 
 
+def test_a_single_token_is_found_as_several_are(small_pieces: list[str]) -> None:
+    """Strings are split at a single token without flags, without the trie."""
+    texts = ["[a]", "x[a][a] é[a]b", "", "[A] [a", "[a]中 [a]"]
+    tokens = [{"content": "[a]", "normalized": False}, {"content": "~~~~", "normalized": False}]
+    one, two = (BertTokenizer(small_pieces, added_tokens=tokens[:count]) for count in (1, 2))
+    for ours, expected in zip(one.offsets(texts), two.offsets(texts), strict=True):
+        assert ours.to_list() == expected.to_list()
+
+
+def test_tokenizers_are_compared_by_what_decides_ids(small_pieces: list[str]) -> None:
+    plain = BertTokenizer(small_pieces)
+    assert plain.identity() == BertTokenizer(small_pieces, max_length=64).identity()
+    # Run directories of earlier releases hold a digest of this.
+    assert list(plain.identity().items()) == [
+        ("vocabulary", None),
+        ("lowercase", True),
+        ("strip_accents", None),
+        ("split_chinese", True),
+        ("name", None),
+    ]
+    assert plain.identity() != BertTokenizer(small_pieces, added_tokens=["good"]).identity()
+
+
 def test_detokenize(tokenizer: BertTokenizer) -> None:
     ids = tokenizer(["The [covid] film, <e>good!"])["token_ids"]
     assert tokenizer.detokenize(ids).numpy().tolist() == [b"the [covid] film, <e> good!"]
