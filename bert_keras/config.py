@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import pathlib
 import re
 from collections.abc import Mapping
@@ -21,13 +22,18 @@ NAMED_SIZES: dict[str, tuple[int, int]] = {
     "large": (24, 1024),
 }
 
-# Every spelling in use, and which function it means: Hugging Face's "gelu" is the exact
-# Gaussian error function, its other names are the tanh approximation.
+# Every spelling in use, and which function it means. Hugging Face's "gelu" and "gelu_python"
+# are the exact one, by the Gaussian error function; its other names here are the tanh
+# approximation, written out in different ways. Its "quick_gelu" and "gelu_10" are other functions.
 ACTIVATIONS: dict[str, str] = {
     "gelu": "gelu",
+    "gelu_python": "gelu",
     "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "gelu_tanh": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
     "relu": "relu",
     "silu": "silu",
     "swish": "silu",
@@ -41,6 +47,10 @@ _REQUIRED = (
     "intermediate_size",
 )
 
+# Beyond these a damaged number would ask for more memory or time than there is.
+_LARGEST_SIZE = 2**24
+_LARGEST = {"num_hidden_layers": 4096, "vocab_size": 2**31 - 1}
+
 _REQUIRED_BY_GOOGLE = (*_REQUIRED, "type_vocab_size", "max_position_embeddings", "hidden_act")
 
 
@@ -49,13 +59,13 @@ class BertConfig:
     """Sizes and constants of a BERT encoder, under Hugging Face's names.
 
     `hidden_act` is "gelu" (exact, by the error function), "gelu_new" (tanh approximation,
-    as google-research/bert computes it since 2019; also "gelu_tanh" and
-    "gelu_pytorch_tanh"), "relu" or "silu". The position table is always learned and absolute.
+    as google-research/bert computes it since 2019), "relu", "silu", or another name
+    of one of these; see `ACTIVATIONS`. The position table is always learned and absolute.
 
     Raises:
-        UserError: a size is not a positive whole number, the width is not divisible by the
-            number of heads, a rate is outside [0, 1), or the activation or the position type
-            is not one that BERT has.
+        UserError: a size is not a positive whole number or is absurdly large, the width is not
+            divisible by the number of heads, a rate is outside [0, 1), another number is not
+            positive and finite, or the activation or the position type is not one that BERT has.
     """
 
     vocab_size: int = 30522
@@ -79,16 +89,27 @@ class BertConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(f"config: {name} must be a positive whole number, not {value!r}")
+            if value > _LARGEST.get(name, _LARGEST_SIZE):
+                raise UserError(
+                    f"config: {name} must be at most {_LARGEST.get(name, _LARGEST_SIZE):,}, "
+                    f"not {value}"
+                )
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and 0 <= value < 1):
                 raise UserError(f"config: {name} must be at least 0 and below 1, not {value!r}")
+        for name in ("initializer_range", "layer_norm_eps"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise UserError(
+                    f"config: {name} must be a finite number of at least 0, not {value!r}"
+                )
         if self.hidden_size % self.num_attention_heads:
             raise UserError(
                 f"config: hidden_size {self.hidden_size} is not divisible by "
                 f"num_attention_heads {self.num_attention_heads}"
             )
-        if self.hidden_act not in ACTIVATIONS:
+        if not isinstance(self.hidden_act, str) or self.hidden_act not in ACTIVATIONS:
             raise UserError(
                 f"config: hidden_act {self.hidden_act!r} is unknown; "
                 f"known are {', '.join(sorted(ACTIVATIONS))}"
@@ -197,6 +218,19 @@ class BertConfig:
         return {"model_type": "bert", **values}
 
 
+def check_not_pointer(path: pathlib.Path) -> None:
+    """Raises a UserError if a file is what git leaves in place of one that git-lfs keeps."""
+    mark = b"version https://git-lfs.github.com/spec/"
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        if file.read(len(mark)) == mark:
+            raise UserError(
+                f"{path}: is a git-lfs pointer, not the file itself: install git-lfs and run "
+                "`git lfs pull` in the repository"
+            )
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """The object in a JSON file; a UserError with file and line when there is none."""
     try:
@@ -206,6 +240,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except json.JSONDecodeError as error:
+        check_not_pointer(path)
         raise UserError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a JSON object, received {type(values).__name__}")

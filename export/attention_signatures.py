@@ -5,7 +5,13 @@ from __future__ import annotations
 import tensorflow as tf
 
 from bert_keras.export.guards import Outputs, Signatures, same_batch, text_specs
-from bert_keras.tasks import BertTask, FillMask, MultipleChoice, QuestionAnswerer
+from bert_keras.tasks import (
+    BertTask,
+    FillMask,
+    MultipleChoice,
+    QuestionAnswerer,
+    SentenceEmbedder,
+)
 
 Features = dict[str, tf.Tensor]
 
@@ -52,6 +58,8 @@ def _features(task: BertTask, texts: tuple[tf.Tensor, ...]) -> Features:
     if isinstance(task, FillMask):
         return task.tokenizer.with_masks(texts[0], task.max_length)
     text, pair = (*texts, None)[:2]
+    if isinstance(task, SentenceEmbedder):
+        text = task.prompts.named(None) + text
     return task.tokenizer(text, pair, max_length=task.max_length)
 
 

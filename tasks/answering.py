@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bert_keras import checkpoints
 from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.source import DataSource
+from bert_keras.layers.basic import weight_seed
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
 from bert_keras.tokenization import BertTokenizer
@@ -143,6 +144,10 @@ class AnsweringTask(BertTask):
         """The weights of every head that is saved, by the names of `checkpoints.names`."""
         return {} if self.head is None else {self.head: self.head_weights()}
 
+    def head_names(self) -> list[str]:
+        """The names of the heads, of those too whose weights are not made yet."""
+        return [] if self.head is None else [self.head]
+
     def config_fields(self) -> dict[str, Any]:
         """Further fields of `config.json` that transformers reads."""
         return {}
@@ -154,7 +159,7 @@ class AnsweringTask(BertTask):
     @classmethod
     def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
         """Whether a checkpoint holds a trained model of this task."""
-        named = checkpoint.settings.get("architectures") or []
+        named = checkpoint.architectures()
         return cls.architecture in named and (cls.head is None or checkpoint.has_head(cls.head))
 
     @classmethod
@@ -183,12 +188,15 @@ class AnsweringTask(BertTask):
         seed: int = 0,
         dtype: Any = None,
         tokenizer: BertTokenizer | None = None,
+        new_head: bool = False,
         **options: Any,
     ) -> Any:
         """From a checkpoint of any kind that `bert_keras.load` takes.
 
-        The task's own directory brings its options and its head; any other checkpoint gets a
-        head with random weights.
+        A checkpoint of a trained model of this task brings its head, and one of ours its
+        options; any other gets a head with random weights. One warning says which parts of the
+        checkpoint are not used and which parts of the model are new. No global random
+        generator is read or changed.
 
         Args:
             init: a model directory, a Google TF1 directory, a KerasHub preset, or
@@ -198,40 +206,43 @@ class AnsweringTask(BertTask):
             seed: of new weights, dropout and shuffling.
             dtype: Keras dtype policy, such as "mixed_bfloat16".
             tokenizer: instead of the checkpoint's.
+            new_head: whether the head starts from random weights even if the checkpoint has
+                one.
             options: the task's own (None for the checkpoint's), and those of `BertEncoder`,
                 such as `lora_rank`.
 
         Raises:
-            UserError: the checkpoint is damaged, is not a BERT, or has another kind of head.
+            UserError: the checkpoint is damaged, is not a BERT, or has a head of as many
+                outputs as neither its config nor the arguments say.
         """
-        keras.utils.set_random_seed(seed)
         given = {name: options.pop(name) for name in cls.option_names() & options.keys()}
         checkpoint, tokenizer = open_with_tokenizer(init, tokenizer, options)
-        encoder = checkpoint.encoder(add_pooler=cls.needs_pooler, dtype=dtype, **options)
-        trained = cls.recognises(checkpoint)
-        if not trained:
+        encoder = checkpoint.encoder(cls.needs_pooler, dtype, seed=seed, announce=False, **options)
+        trained = not new_head and cls.recognises(checkpoint)
+        if not (trained or new_head):
             cls.without_head(checkpoint)
         stored = cls.stored_options(checkpoint) if trained else {}
         longest = encoder.config.max_position_embeddings
-        task = cls(
-            encoder,
-            tokenizer,
-            max_length=max_length
-            or cls.stored_length(checkpoint)
-            or min(cls.default_length, longest),
-            seed=seed,
-            **{**stored, **{name: value for name, value in given.items() if value is not None}},
-        )
+        length = max_length or cls.stored_length(checkpoint) or min(cls.default_length, longest)
+        changed = {name: value for name, value in given.items() if value is not None}
+        with weight_seed(seed):
+            task = cls(encoder, tokenizer, max_length=length, seed=seed, **{**stored, **changed})
         if trained and cls.head is not None:
             task.take_head(checkpoint, stored)
+        checkpoint.announce(task.head_names())
         return task
 
     @classmethod
     def without_head(cls, checkpoint: checkpoints.Checkpoint) -> None:
-        """What a checkpoint without a head of this task means: a new one, with random weights.
+        """Notes why the head that a checkpoint has is not this task's.
 
         A task that is not trained here raises a UserError.
         """
+        if cls.head is not None and checkpoint.has_head(cls.head):
+            named = ", ".join(checkpoint.architectures())
+            if not checkpoint.settings.get("architectures"):
+                named += ", as its config names no architectures"
+            checkpoint.report.notes.append(f"its head is that of a {named}")
 
     def take_head(self, checkpoint: checkpoints.Checkpoint, stored: Mapping[str, Any]) -> None:
         """Fills the head from a checkpoint that was saved with the options `stored`."""

@@ -14,6 +14,7 @@ from bert_keras import checkpoints
 from bert_keras.data.encoded import encode
 from bert_keras.data.examples import Examples
 from bert_keras.errors import UserError
+from bert_keras.layers.basic import weight_seed
 from bert_keras.layers.masked_lm_head import MaskedLMHead
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.answering import AnsweringTask, Prepared
@@ -71,7 +72,8 @@ class FillMask(TextInputs, AnsweringTask):
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         self.top_k = _checked(top_k)
         self.masked_lm = MaskedLMHead(encoder.config, name="masked_lm", dtype=self.dtype_policy)
-        self.masked_lm.build()
+        with weight_seed(seed):
+            self.masked_lm.build()
         self.built = True
 
     def call(self, features: Batch, training: bool = False) -> Any:
@@ -173,7 +175,7 @@ class FillMask(TextInputs, AnsweringTask):
 
     @classmethod
     def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
-        named = checkpoint.settings.get("architectures") or [cls.architecture]
+        named = checkpoint.architectures()
         known = {cls.architecture, "BertForPreTraining"}
         return bool(known.intersection(named)) and checkpoint.has_head(cls.head)
 

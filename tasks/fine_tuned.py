@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.source import TaskExamples
 from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.data.training_examples import NO_LABEL, LabelledExamples, TrainingExamples
@@ -57,6 +58,14 @@ class FineTunedTask(AnsweringTask):
     def describe(self) -> str:
         """What the model has learnt to tell apart, for a message; may be empty."""
         return ""
+
+    def without_unusable(self, prepared: Prepared, bad_rows: BadRows) -> Prepared:
+        """Returns the examples that can be trained on, if they are not all that were read.
+
+        Raises:
+            UserError: an example cannot be trained on, and bad rows are not to be skipped.
+        """
+        return prepared
 
     def training_examples(self, prepared: Prepared) -> TrainingExamples:
         """What batches are made of."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from bert_keras import checkpoints
+from bert_keras.data import tables
 from bert_keras.errors import UserError
+from bert_keras.layers.basic import weight_seed
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
 from bert_keras.tasks.fine_tuned import FineTunedTask
@@ -23,17 +24,24 @@ _UNSET = "the labels are not set: give labels=, or call fit first"
 
 
 def columns_of(stored: Sequence[Label], labels: Sequence[Label]) -> list[int] | None:
-    """Which column of a stored head is each label's; None where the head is for other labels.
+    """Returns the column of a stored head for each label; None if the head is for other labels.
 
-    Labels are compared as they are written, "1" being 1. A head whose labels have no names of
-    their own takes those given.
+    Labels are compared as they are written, "1" being 1. The classes of a head without names,
+    LABEL_0, LABEL_1 and so on, take as many other labels in order; the labels 0, 1 and so on
+    are the classes' numbers.
     """
-    names, wanted = [str(label) for label in stored], [str(label) for label in labels]
-    if names == [f"LABEL_{index}" for index in range(len(wanted))]:
-        return list(range(len(wanted)))
-    if sorted(names) != sorted(wanted):
+    names, given = [str(label) for label in stored], [str(label) for label in labels]
+    if sorted(names) == sorted(given):
+        return [names.index(name) for name in given]
+    if not checkpoints.are_default(names) or len(names) != len(given):
         return None
-    return [names.index(name) for name in wanted]
+    numbers = class_numbers(len(names))
+    return [numbers.index(name) for name in (given if set(given) == set(numbers) else numbers)]
+
+
+def class_numbers(count: int) -> list[str]:
+    """Returns "0", "1", …, as data names classes by their numbers."""
+    return [str(index) for index in range(count)]
 
 
 class LabelledTask(FineTunedTask):
@@ -94,7 +102,8 @@ class LabelledTask(FineTunedTask):
             raise UserError(f"expected at least two different labels, received {labels}")
         self._labels = tuple(labels)
         self.classifier.width = len(labels)
-        self.classifier.build(self.encoder.config.hidden_size)
+        with weight_seed(self.seed):
+            self.classifier.build(self.encoder.config.hidden_size)
         self.built = True
 
     def logits_of(self, states: Any, features: Mapping[str, tf.Tensor], training: bool) -> Any:
@@ -112,7 +121,8 @@ class LabelledTask(FineTunedTask):
         """The index of each label, int32, in the graph, of labels as strings or numbers.
 
         Whole numbers are indices where the labels are strings, and are looked up among the
-        labels where these are numbers. What is not a label is an error.
+        labels where these are numbers. Of labels LABEL_0, LABEL_1, … the strings "0", "1", …
+        are indices too. What is not a label is an error.
         """
         if labels.dtype == tf.bool:
             labels = tf.cast(labels, tf.int32)
@@ -124,11 +134,24 @@ class LabelledTask(FineTunedTask):
             if labels.dtype == tf.string:
                 known_labels = [str(label) for label in known_labels]
             matches = tf.equal(labels[..., None], tf.constant(known_labels, labels.dtype))
+            if checkpoints.are_default(known_labels):
+                matches |= tf.equal(labels[..., None], class_numbers(len(known_labels)))
             indices = tf.argmax(matches, axis=-1, output_type=tf.int32)
             known = tf.reduce_any(matches, axis=-1)
         message = f"a label is not one of {self.labels}"
         with tf.control_dependencies([tf.debugging.assert_equal(known, True, message)]):
             return tf.identity(indices)
+
+    def names_in(self, given: Iterable[Any]) -> list[str]:
+        """Returns the names of the model's labels in a data set whose labels are `given`.
+
+        They are the labels themselves. A model whose classes have no names, LABEL_0, LABEL_1,
+        …, also takes the classes' numbers, as transformers does.
+        """
+        names = [str(label) for label in self.labels]
+        if checkpoints.are_default(names) and all(str(one).isdecimal() for one in given):
+            return class_numbers(len(names))
+        return names
 
     def describe(self) -> str:
         return f"labels: {', '.join(map(str, self.labels))}"
@@ -147,26 +170,42 @@ class LabelledTask(FineTunedTask):
     @classmethod
     def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
         stored = super().stored_options(checkpoint)
+        labels = checkpoint.labels()
         if not stored.get("labels"):
-            stored["labels"] = checkpoints.labels_of(checkpoint.settings, checkpoint.source)
+            stored["labels"] = labels
         return stored
 
     def take_head(self, checkpoint: checkpoints.Checkpoint, stored: Mapping[str, Any]) -> None:
-        """Fills the head, its columns in the order of the labels, if it is for these labels."""
+        """Fills the head, its columns in the order of the labels, if it is for these labels.
+
+        Raises:
+            UserError: the head's classes have no names, and are more or fewer than the labels.
+        """
         known = stored["labels"]
-        if known is None:
-            return
         columns = columns_of(known, self.labels)
         if columns is None:
-            logging.warning(
-                "%s has a head for the labels %s: the new one, for %s, starts from random weights",
-                checkpoint.source,
-                list(known),
-                self.labels,
-            )
+            self._check_other_labels(checkpoint, known)
             return
+        if sorted(map(str, known)) != sorted(map(str, self.labels)):
+            pairs = zip(columns, self.labels, strict=True)
+            taken = ", ".join(f"{known[column]} as {label}" for column, label in pairs)
+            checkpoint.report.notes.append(f"its classes are taken in order: {taken}")
         head, weights = checkpoint.head("classifier"), self.head_weights()
         weights["classifier/kernel"].assign(
             np.ascontiguousarray(head["classifier/kernel"][:, columns])
         )
         weights["classifier/bias"].assign(head["classifier/bias"][columns])
+
+    def _check_other_labels(
+        self, checkpoint: checkpoints.Checkpoint, known: Sequence[Label]
+    ) -> None:
+        """Notes that a head is for other labels; a UserError where only their number tells."""
+        own = tables.listed([str(label) for label in self.labels])
+        if checkpoints.are_default(known):
+            raise UserError(
+                f"{checkpoint.source}: its classifier has {len(known)} classes without names, "
+                f"received {len(self.labels)} labels: {own}; give {len(known)} labels, or "
+                "new_head=True for a classifier with random weights"
+            )
+        theirs = tables.listed([str(label) for label in known])
+        checkpoint.report.notes.append(f"its classifier is for {theirs}, the new one for {own}")

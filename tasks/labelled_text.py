@@ -102,11 +102,12 @@ class LabelledText(PooledText, LabelledTask):
         """Class weights that make up for how seldom labels occur in the training data."""
 
     def scored_names(self, examples: Examples) -> list[str]:
-        """Returns the labels' names, and those of labels that only the examples have.
+        """Returns the labels' names in examples, and those of labels that only these have.
 
         These are scored as classes that are never predicted.
         """
-        names = [str(label) for label in self.labels]
+        given = {label for row in range(len(examples)) for label in examples.labels_at(row)}
+        names = self.names_in(given)
         return [*names, *examples.unknown_labels(names)]
 
     @classmethod

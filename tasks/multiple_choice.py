@@ -13,6 +13,7 @@ from keras import ops
 from bert_keras.data.choices import ChoiceExamples, examples_of_choices, read_choices
 from bert_keras.data.grouped_examples import group_splits, padded_groups
 from bert_keras.data.source import DataSource
+from bert_keras.layers.basic import weight_seed
 from bert_keras.metrics.glue import accuracy, mean_cross_entropy
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch
@@ -80,7 +81,8 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         config = encoder.config
         self.classifier = DenseHead(config, 1, classifier_dropout(config))
-        self.classifier.build(config.hidden_size)
+        with weight_seed(seed):
+            self.classifier.build(config.hidden_size)
         self.built = True
 
     def call(self, features: Batch, training: bool = False) -> Any:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from bert_keras import checkpoints
 from bert_keras.data.examples import Examples
@@ -28,9 +27,9 @@ def problem_type_of(checkpoint: checkpoints.Checkpoint) -> str:
     Where it does not say, one output is a regression's, as transformers has it.
 
     Raises:
-        UserError: it says something unknown.
+        UserError: it says something unknown, or two numbers of classes.
     """
-    labels = checkpoints.labels_of(checkpoint.settings, checkpoint.source) or ()
+    labels = checkpoint.labels() or ()
     found = checkpoint.settings.get("problem_type") or (
         REGRESSION if len(labels) == 1 else SINGLE_LABEL
     )
@@ -83,17 +82,19 @@ class PooledText(TextInputs, FineTunedTask):
 
     @classmethod
     def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
-        named = checkpoint.settings.get("architectures") or [cls.architecture]
-        if cls.architecture not in named or not checkpoint.has_head("classifier"):
-            return False
-        return problem_type_of(checkpoint) == cls.problem_type
+        return _has_head(checkpoint) and problem_type_of(checkpoint) == cls.problem_type
 
     @classmethod
     def without_head(cls, checkpoint: checkpoints.Checkpoint) -> None:
-        if checkpoint.settings.get("problem_type") and checkpoint.has_head("classifier"):
-            logging.warning(
-                "%s has a head for %s: the new one, for %s, starts from random weights",
-                checkpoint.source,
-                checkpoint.settings["problem_type"],
-                cls.problem_type,
-            )
+        if not _has_head(checkpoint):
+            super().without_head(checkpoint)
+            return
+        checkpoint.report.notes.append(
+            f"its head is for {problem_type_of(checkpoint)}, the new one for {cls.problem_type}"
+        )
+
+
+def _has_head(checkpoint: checkpoints.Checkpoint) -> bool:
+    """Returns whether a checkpoint is of BertForSequenceClassification, its head included."""
+    named = checkpoint.architectures()
+    return PooledText.architecture in named and checkpoint.has_head("classifier")

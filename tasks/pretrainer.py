@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from absl import logging
 
 from bert_keras import checkpoints
 from bert_keras.errors import UserError
+from bert_keras.layers.basic import weight_seed
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.models.pretrainer import (
     INPUTS,
@@ -74,7 +74,8 @@ class BertPretrainer(BertTask):
     ) -> None:
         kwargs.setdefault("name", "bert_pretrainer")
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
-        self.network = PretrainingNetwork(encoder, next_sentence)
+        with weight_seed(seed):
+            self.network = PretrainingNetwork(encoder, next_sentence)
         names = [f"mlm_{kind}" for kind in ("loss", "accuracy")]
         names += [f"nsp_{kind}" for kind in ("loss", "accuracy")] if next_sentence else []
         self._means = {name: keras.metrics.Mean(name) for name in names}
@@ -111,27 +112,21 @@ class BertPretrainer(BertTask):
         Raises:
             UserError: the checkpoint is damaged or is not a BERT.
         """
-        keras.utils.set_random_seed(seed)
         checkpoint, tokenizer = open_with_tokenizer(init, tokenizer, encoder_options)
         if next_sentence is None:
             next_sentence = checkpoint.has_pooler()
-        encoder = checkpoint.encoder(add_pooler=next_sentence, dtype=dtype, **encoder_options)
+        encoder = checkpoint.encoder(
+            next_sentence, dtype, seed=seed, announce=False, **encoder_options
+        )
         longest = encoder.config.max_position_embeddings
         stored = checkpoint.settings.get("bert_keras", {}).get("max_length", min(128, longest))
         pretrainer = cls(encoder, tokenizer, next_sentence, max_length or stored, seed)
-        pretrainer._take_heads(checkpoint)
-        return pretrainer
-
-    def _take_heads(self, checkpoint: checkpoints.Checkpoint) -> None:
-        for head, weights in self._head_weights().items():
+        heads = pretrainer._head_weights()
+        for head, weights in heads.items():
             if checkpoint.has_head(head):
                 checkpoint.fill_head(head, weights)
-            elif checkpoint.format != "size":
-                logging.warning(
-                    "%s has no %s head: a new one starts from random weights",
-                    checkpoint.source,
-                    head,
-                )
+        checkpoint.announce(heads)
+        return pretrainer
 
     def _head_weights(self) -> dict[str, dict[str, keras.Variable]]:
         heads = {"masked_lm": self.network.masked_lm.named_weights()}

@@ -9,12 +9,18 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from keras import ops
 
+from bert_keras.data.answer_places import locate
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.question_windows import QuestionWindows, window_questions
 from bert_keras.data.questions import QuestionExamples, questions_of, read_questions
 from bert_keras.data.source import DataSource
+from bert_keras.data.tables import shorten
+from bert_keras.data.training_examples import TrainingExamples
 from bert_keras.errors import UserError
+from bert_keras.layers.basic import weight_seed
 from bert_keras.metrics import squad
 from bert_keras.metrics.glue import mean_cross_entropy
 from bert_keras.models.encoder import BertEncoder
@@ -35,10 +41,23 @@ _PADDING = -1e9
 class PreparedQuestions(Prepared):
     """`inputs` has a row for each window; `windows` says whose and of what it is.
 
-    `labels` are the first and the last token of the answer in each window, `[W, 2]`.
+    `labels` are the first and the last token of the answer in each window, `[W, 2]`; see
+    `QuestionWindows.targets`. `problems` says of questions whose answers cannot be found in the
+    context why; `moved` counts answers that are not where they are said to be, and `first_moved`
+    is the first question with one.
     """
 
     windows: QuestionWindows
+    problems: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    moved: int = 0
+    first_moved: int = 0
+
+    @property
+    def known_windows(self) -> np.ndarray:
+        """Which windows have a label, bool `[W]`: those of questions without a problem."""
+        known = np.ones(len(self.examples), bool)
+        known[list(self.problems)] = False
+        return np.repeat(known, np.diff(self.windows.splits))
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
@@ -94,7 +113,8 @@ class QuestionAnswerer(FineTunedTask):
         if impossible:
             self.best_metric = "best_f1"
         self.qa_outputs = DenseHead(encoder.config, 2, 0.0, name="qa_outputs")
-        self.qa_outputs.build(encoder.config.hidden_size)
+        with weight_seed(seed):
+            self.qa_outputs.build(encoder.config.hidden_size)
         self.built = True
 
     def call(self, features: Batch, training: bool = False) -> Any:
@@ -151,8 +171,37 @@ class QuestionAnswerer(FineTunedTask):
     def prepare(self, examples: QuestionExamples) -> PreparedQuestions:
         sizes = self.max_length, self.doc_stride, self.max_query_length
         windows = window_questions(self.tokenizer, examples.questions, examples.contexts, *sizes)
-        labels = None if examples.answers is None else windows.targets(examples)
-        return PreparedQuestions(examples, windows.inputs, labels, windows)
+        if examples.answers is None:
+            return PreparedQuestions(examples, windows.inputs, None, windows)
+        return _with_targets(examples, windows)
+
+    def without_unusable(self, prepared: Prepared, bad_rows: BadRows) -> Prepared:
+        """Returns the questions whose answers were found; warns of answers that were moved.
+
+        Raises:
+            UserError: an answer is not in its context, and bad rows are not to be skipped.
+        """
+        assert isinstance(prepared, PreparedQuestions)
+        examples = prepared.examples
+        if prepared.moved:
+            logging.warning(
+                "%s: the answer is not at its answer_start; this one and %d more were moved to "
+                "the nearest place that has the text",
+                examples.where(prepared.first_moved),
+                prepared.moved - 1,
+            )
+        for index, problem in prepared.problems.items():
+            bad_rows.reject(examples.where(index), problem, examples.row(index))
+        kept = [index for index in range(len(examples)) if index not in prepared.problems]
+        if not kept:
+            raise UserError(f"{examples.source}: has no questions that can be used")
+        usable = self.prepare(examples.chosen(kept)) if prepared.problems else prepared
+        # So that nobody is warned of them twice.
+        return dataclasses.replace(usable, moved=0)
+
+    def training_examples(self, prepared: Prepared) -> TrainingExamples:
+        """Windows with their targets; a UserError where an answer is not in its context."""
+        return super().training_examples(self.without_unusable(prepared, BadRows()))
 
     def run(self, prepared: Prepared, batch_size: int | None = None) -> AnsweredQuestions:
         assert isinstance(prepared, PreparedQuestions)
@@ -169,8 +218,10 @@ class QuestionAnswerer(FineTunedTask):
         """Loss, and SQuAD's metrics in percent; those of 2.0 where questions may be impossible."""
         texts = [answer.answer for answer in self.answers(prepared, outputs)]
         golds = prepared.examples.gold_texts()
-        pairs = zip(prepared.gold, outputs.logits, strict=True)
-        loss = {"loss": float(np.mean([mean_cross_entropy(x, y.T) for x, y in pairs]))}
+        assert isinstance(prepared, PreparedQuestions)
+        rows = zip(prepared.gold, outputs.logits, prepared.known_windows, strict=True)
+        losses = [mean_cross_entropy(x, y.T) for x, y, known in rows if known]
+        loss = {"loss": float(np.mean(losses)) if losses else 0.0}
         if not self.impossible and all(golds):
             return {**loss, **squad.answerable_metrics(texts, golds)}
         return {**loss, **squad.metrics_with_impossible(texts, golds, *outputs.best_and_null())}
@@ -197,3 +248,26 @@ class QuestionAnswerer(FineTunedTask):
 
     def head_weights(self) -> dict[str, keras.Variable]:
         return self.qa_outputs.head_weights()
+
+
+def _with_targets(examples: QuestionExamples, windows: QuestionWindows) -> PreparedQuestions:
+    """Returns the windows with the targets of the first answer that is in its context."""
+    places: list[tuple[int, int] | None] = []
+    problems, moved = {}, []
+    for index, (context, answers) in enumerate(
+        zip(examples.contexts, examples.answers or [], strict=True)
+    ):
+        found = [place for text, start in answers if (place := locate(context, text, start))]
+        places.append(found[0][:2] if found else None)
+        if answers and not found:
+            problems[index] = f"the answer {shorten(answers[0].text)!r} is not in the context"
+        elif found and found[0].moved:
+            moved.append(index)
+    targets, has_tokens = windows.targets(places)
+    for index in np.flatnonzero(~has_tokens).tolist():
+        text = (examples.answers or [])[index][0].text
+        problems[index] = f"the answer {shorten(text)!r} has no tokens"
+    first = moved[0] if moved else 0
+    return PreparedQuestions(
+        examples, windows.inputs, targets, windows, problems, len(moved), first
+    )

@@ -6,8 +6,10 @@ from typing import Any
 
 from bert_keras import checkpoints
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks.prompts import Prompts
 
-# Most tokens of a text where a checkpoint does not say, unless it has fewer positions.
+# Most tokens of a text of a checkpoint without sentence-transformers' files, unless it has fewer
+# positions. With these files, all positions are used where they give no length.
 _LENGTH = 256
 
 
@@ -22,11 +24,34 @@ class SentenceDirectory:
     pooling: str
     normalize: bool
     max_length: int
+    prompts: Prompts
+    similarity: str | None
 
     def extra_files(self) -> dict[str, Any]:
         """The files of sentence-transformers."""
-        modules = checkpoints.SentenceModules(self.pooling, self.normalize, self.max_length)
+        modules = checkpoints.SentenceModules(
+            self.pooling,
+            self.normalize,
+            self.max_length,
+            self.prompts.by_name,
+            self.prompts.default_name,
+            self.similarity,
+        )
         return checkpoints.module_files(modules, self.encoder.config.hidden_size)
+
+    def options_of_texts(self) -> dict[str, Any]:
+        """Returns the prompts and the similarity as options of the constructor.
+
+        Only where they are not the defaults: a run's options are compared when it is resumed,
+        and runs of before had none of these.
+        """
+        prompts, default = dict(self.prompts.by_name), self.prompts.default_name
+        options: dict[str, Any] = {"prompts": prompts} if prompts else {}
+        if default is not None:
+            options["default_prompt_name"] = default
+        return (
+            options if self.similarity == "cosine" else {**options, "similarity": self.similarity}
+        )
 
     @classmethod
     def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
@@ -39,10 +64,12 @@ class SentenceDirectory:
         modules = checkpoint.sentence_modules()
         if modules is not None:
             stored |= {"pooling": modules.pooling, "normalize": modules.normalize}
+            stored |= {"prompts": modules.prompts, "similarity": modules.similarity}
+            stored["default_prompt_name"] = modules.default_prompt_name
         return stored
 
     @classmethod
     def stored_length(cls, checkpoint: checkpoints.Checkpoint) -> int:
+        longest: int = checkpoint.config.max_position_embeddings
         modules = checkpoint.sentence_modules()
-        length = modules.max_length if modules is not None else None
-        return min(length or _LENGTH, checkpoint.config.max_position_embeddings)
+        return min((modules.max_length or longest) if modules else _LENGTH, longest)

@@ -30,6 +30,7 @@ from bert_keras.tasks.grouped_inputs import (
     text_columns,
 )
 from bert_keras.tasks.inputs import as_strings, gather_texts
+from bert_keras.tasks.prompts import Prompts, with_prompt
 from bert_keras.tasks.sentence_directory import SentenceDirectory
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
@@ -49,6 +50,10 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
             triplets, "triplet".
         max_score: what a score of 1 is called in the data; None for 1, or 5 where there are
             scores above 1, as in STS-B.
+        prompts, default_prompt_name: what is put in front of texts, by name, and which of it
+            every text gets, in training too, unless another is asked for.
+        similarity: kept for sentence-transformers' `similarity`; here vectors are compared by
+            cosine.
 
     Example:
 
@@ -71,6 +76,9 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
         normalize: bool = True,
         loss: str = "cosine",
         max_score: float | None = None,
+        prompts: Mapping[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        similarity: str | None = "cosine",
         max_length: int = 256,
         seed: int = 0,
         **kwargs: Any,
@@ -87,6 +95,8 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
         self.normalize = normalize
         self.training_loss = loss
         self.max_score = max_score
+        self.prompts = Prompts(dict(prompts or {}), default_prompt_name)
+        self.similarity = similarity
         self.built = True
 
     def call(self, features: Batch, training: bool = False) -> Any:
@@ -117,7 +127,8 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
     def preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Columns of texts `[batch]` as features `[batch, group, length]`, in the graph."""
         columns = tf.stack(text_columns(x), axis=1)
-        rows = self.tokenizer(tf.reshape(columns, [-1]), max_length=self.max_length)
+        texts = self.prompts.named(None) + tf.reshape(columns, [-1])
+        rows = self.tokenizer(texts, max_length=self.max_length)
         labels = None if y is None else self.preprocess_labels(y)
         parts = (as_groups(rows, columns.shape[1]), labels, sample_weight)
         return tuple(part for part in parts if part is not None)
@@ -156,7 +167,8 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
             highest = self.max_score or examples.max_score()
             labels = np.asarray(examples.scaled_scores(highest), np.float32)
         splits = group_splits([examples.group] * len(examples))
-        return PreparedGroups(examples, self.encode(texts), labels, splits)
+        inputs = self.encode(with_prompt(texts, self.prompts.named(None)))
+        return PreparedGroups(examples, inputs, labels, splits)
 
     def training_examples(self, prepared: Prepared) -> GroupedExamples:
         embedding_losses.check_loss(self.training_loss, prepared.examples)
@@ -171,9 +183,26 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
         vectors = self.raw_outputs(prepared.inputs, batch_size)
         return vectors.reshape(-1, prepared.examples.group, vectors.shape[-1])
 
-    def embed(self, texts: Any, batch_size: int | None = None) -> npt.NDArray[np.float32]:
-        """The vectors of texts, float32 `[N, hidden]`."""
-        return self.raw_outputs(self.encode(texts), batch_size)
+    def embed(
+        self, texts: Any, batch_size: int | None = None, prompt_name: str | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Returns the vectors of texts, float32 `[N, hidden]`.
+
+        `prompt_name` is of one of the model's prompts; None for its default, if it has one.
+        """
+        return self._embed(texts, self.prompts.named(prompt_name), batch_size)
+
+    def encode_query(self, texts: Any, batch_size: int | None = None) -> npt.NDArray[np.float32]:
+        """Returns the vectors of queries of a search, with the prompt `query` if there is one."""
+        return self._embed(texts, self.prompts.query, batch_size)
+
+    def encode_document(self, texts: Any, batch_size: int | None = None) -> npt.NDArray[np.float32]:
+        """Returns the vectors of texts to search, with the prompt `document`, `passage` or
+        `corpus` if there is one."""
+        return self._embed(texts, self.prompts.document, batch_size)
+
+    def _embed(self, texts: Any, prompt: str, batch_size: int | None) -> npt.NDArray[np.float32]:
+        return self.raw_outputs(self.encode(with_prompt(as_strings(texts), prompt)), batch_size)
 
     def answers(self, prepared: Prepared, outputs: Any) -> list[Any]:
         """An `Embedding` for each text, or a `Similarity` for each pair or triplet."""
@@ -196,4 +225,4 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
 
     def options(self) -> dict[str, Any]:
         own = {"pooling": self.pooling, "normalize": self.normalize, "loss": self.training_loss}
-        return {**own, "max_score": self.max_score}
+        return {**own, "max_score": self.max_score, **self.options_of_texts()}

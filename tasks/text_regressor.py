@@ -14,6 +14,7 @@ from keras import ops
 from bert_keras import checkpoints
 from bert_keras.data.examples import Examples
 from bert_keras.data.labelled_kinds import ScoredExamples
+from bert_keras.layers.basic import weight_seed
 from bert_keras.metrics.correlation import pearson, spearman
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.base import Batch
@@ -78,7 +79,8 @@ class TextRegressor(PooledText):
         super().__init__(encoder, tokenizer, max_length, seed, **kwargs)
         config = encoder.config
         self.classifier = DenseHead(config, 1, classifier_dropout(config))
-        self.classifier.build(config.hidden_size)
+        with weight_seed(seed):
+            self.classifier.build(config.hidden_size)
         self.pairs = pairs
         self.built = True
 
@@ -136,6 +138,14 @@ class TextRegressor(PooledText):
 
     def head_weights(self) -> dict[str, keras.Variable]:
         return self.classifier.head_weights()
+
+    def take_head(self, checkpoint: checkpoints.Checkpoint, stored: Mapping[str, Any]) -> None:
+        """Fills the head; notes an activation of a cross-encoder, which is not applied."""
+        super().take_head(checkpoint, stored)
+        settings = checkpoint.settings.get("sentence_transformers")
+        named = settings.get("activation_fn") if isinstance(settings, Mapping) else None
+        if named and not str(named).endswith(".Identity"):
+            checkpoint.report.notes.append(f"scores are without its activation_fn {named}")
 
     def config_fields(self) -> dict[str, Any]:
         # One label is how transformers knows that there is one output.

@@ -26,12 +26,14 @@ def semantic_search(
 ) -> list[list[Match]]:
     """The `top_k` texts of a corpus most like each query, best first; exact.
 
+    A model with prompts puts those of queries and of documents in front of the texts.
+
     The corpus is embedded block by block and its vectors are not kept: beyond the texts
     themselves memory does not grow with it.
     """
-    nearest = NearestRows(embedder.embed(queries), top_k)
+    nearest = NearestRows(embedder.encode_query(queries), top_k)
     for start in range(0, len(corpus), _BLOCK):
-        nearest.add(embedder.embed(corpus[start : start + _BLOCK]))
+        nearest.add(embedder.encode_document(corpus[start : start + _BLOCK]))
     return [
         [Match(row, corpus[row], score) for row, score in zip(rows, scores, strict=True)]
         for rows, scores in zip(nearest.rows.tolist(), nearest.scores.tolist(), strict=True)

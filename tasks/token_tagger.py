@@ -194,6 +194,9 @@ class TokenTagger(WordTask):
         heads = super().heads()
         return heads if self.crf is None else {**heads, "crf": self.crf.named_weights()}
 
+    def head_names(self) -> list[str]:
+        return [*super().head_names(), *(() if self.crf is None else ("crf",))]
+
     def take_head(self, checkpoint: checkpoints.Checkpoint, stored: Mapping[str, Any]) -> None:
         super().take_head(checkpoint, stored)
         columns = columns_of(stored["labels"] or (), self.labels)

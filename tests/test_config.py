@@ -83,6 +83,17 @@ def test_our_own_spelling_of_gelu_is_written_as_hugging_face_spells_it():
         ({"hidden_size": 100, "num_attention_heads": 3}, "100 is not divisible by .* 3"),
         ({"num_hidden_layers": 0}, "num_hidden_layers must be a positive whole number, not 0"),
         ({"vocab_size": "many"}, "vocab_size must be a positive whole number, not 'many'"),
+        ({"num_hidden_layers": 10**6}, "num_hidden_layers must be at most 4,096, not 1000000"),
+        ({"max_position_embeddings": 2**70}, "max_position_embeddings must be at most 16,777,216"),
+        (
+            {"initializer_range": [0.02]},
+            r"initializer_range must be a finite number of at least 0, not \[0.02",
+        ),
+        (
+            {"layer_norm_eps": float("nan")},
+            "layer_norm_eps must be a finite number of at least 0, not nan",
+        ),
+        ({"hidden_act": ["gelu"]}, r"hidden_act \['gelu'\] is unknown"),
         ({"hidden_dropout_prob": 1.5}, "hidden_dropout_prob must be at least 0 and below 1"),
         ({"is_decoder": True}, "is_decoder is true, expected an encoder"),
         ({"model_type": "roberta"}, "model_type is 'roberta', expected 'bert'"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bert_keras.checkpoints.checkpoint import AddPooler, Checkpoint
 from bert_keras.checkpoints.detect import open_checkpoint
-from bert_keras.checkpoints.huggingface import label_fields, labels_of, save_pretrained
+from bert_keras.checkpoints.huggingface import save_pretrained
+from bert_keras.checkpoints.labels import are_default, label_fields, labels_of
 from bert_keras.checkpoints.sentence_transformers import SentenceModules, module_files
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpoint",
     "SentenceModules",
+    "are_default",
     "label_fields",
     "labels_of",
     "load",
@@ -49,7 +51,10 @@ def load_encoder(
     """
     if hidden_act is not None:
         arguments["config"] = {**(arguments.get("config") or {}), "hidden_act": hidden_act}
-    return open_checkpoint(init).encoder(add_pooler=add_pooler, dtype=dtype, **arguments)
+    checkpoint = open_checkpoint(init)
+    encoder = checkpoint.encoder(add_pooler, dtype, announce=False, **arguments)
+    checkpoint.announce()
+    return encoder
 
 
 def load(init: str | os.PathLike[str], **arguments: Any) -> tuple[BertEncoder, BertTokenizer]:
@@ -69,4 +74,6 @@ def load(init: str | os.PathLike[str], **arguments: Any) -> tuple[BertEncoder, B
     """
     checkpoint = open_checkpoint(init)
     tokenizer = checkpoint.tokenizer()
-    return checkpoint.encoder(**arguments), tokenizer
+    encoder = checkpoint.encoder(announce=False, **arguments)
+    checkpoint.announce()
+    return encoder, tokenizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ from bert_keras.checkpoints import names, stores
 from bert_keras.checkpoints.checkpoint import Checkpoint
 from bert_keras.checkpoints.replacing import replacing_files
 from bert_keras.checkpoints.vocabulary import check_vocabulary
-from bert_keras.config import BertConfig, read_json
+from bert_keras.config import BertConfig, check_not_pointer, read_json
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Tf1Store(stores.TensorStore):
         import tensorflow as tf
 
         self.source = str(prefix)
+        for path in prefix.parent.glob(f"{glob.escape(prefix.name)}.*"):
+            check_not_pointer(path)
         with _one_line(self.source):
             self._reader = tf.train.load_checkpoint(str(prefix))
             self._shapes = {
@@ -134,6 +137,7 @@ class GoogleCheckpoint(Checkpoint):
         path = prefix.parent / "bert_config.json"
         self.settings = read_json(path)
         self.config = BertConfig.from_google_dict(self.settings, str(path))
+        check_not_pointer(prefix.parent / "vocab.txt")
         self._store: Tf1Store | None = None
 
     def store(self) -> Tf1Store:
@@ -142,15 +146,16 @@ class GoogleCheckpoint(Checkpoint):
         return self._store
 
     def unexpected(self) -> list[str]:
-        entries = names.encoder_entries(self.config, True, self.format)
-        for head in names.HEADS:
-            entries = entries + names.head_entries(head, self.format)
-        known = {name for entry in entries for name in entry.names}
-        return [
-            name
-            for name in self.store().shapes()
-            if name not in known and not _OF_TRAINING.search(name)
-        ]
+        return [name for name in self._unknown() if name.startswith("bert/")]
+
+    def others(self) -> list[str]:
+        return [name for name in self._unknown() if not name.startswith("bert/")]
+
+    def _unknown(self) -> list[str]:
+        """Variables of neither encoder, head nor training."""
+        known = self.known_names()
+        shapes = self.store().shapes()
+        return [name for name in shapes if name not in known and not _OF_TRAINING.search(name)]
 
     def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
         from bert_keras.tokenization.bert_tokenizer import BertTokenizer

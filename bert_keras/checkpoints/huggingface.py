@@ -7,17 +7,18 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bert_keras.checkpoints import names, stores
+from bert_keras.checkpoints import names, stores, wrappers
 from bert_keras.checkpoints.checkpoint import Checkpoint
+from bert_keras.checkpoints.pruned_heads import UnprunedStore, pruned_heads_of
 from bert_keras.checkpoints.replacing import replacing_files
 from bert_keras.checkpoints.sentence_transformers import SentenceModules, read_modules
 from bert_keras.checkpoints.vocabulary import check_vocabulary
-from bert_keras.config import BertConfig, read_json
+from bert_keras.config import BertConfig, check_not_pointer, read_json
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+# Weights of other formats, and what transformers needs to be told to read them.
+_OTHER_WEIGHTS = {
+    "pytorch_model.bin": "",
+    "pytorch_model.bin.index.json": "",
+    "tf_model.h5": ", from_tf=True",
+    "flax_model.msgpack": ", from_flax=True",
+}
+# Files that are read besides config.json and the weights.
+_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 _FLOATS = ("F64", "F32", "F16", "BF16")
 # Constant buffers that old releases stored beside the weights.
 _BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
@@ -45,6 +55,7 @@ def _open(path: pathlib.Path) -> Any:
 
     if not path.is_file():
         raise UserError(f"{path}: no such file")
+    check_not_pointer(path)
     try:
         return safetensors.safe_open(path, framework="np")
     except (safetensors.SafetensorError, OSError) as error:
@@ -54,7 +65,8 @@ def _open(path: pathlib.Path) -> Any:
 class SafetensorsStore(stores.TensorStore):
     """The tensors of a directory's `model.safetensors`, or of the shards that an index lists.
 
-    Only headers are read until a tensor is asked for. Names are those of `canonical_name`.
+    Only headers are read until a tensor is asked for. Names are those of `canonical_name`,
+    without what wrappers put in front; see `wrappers`.
 
     Raises:
         UserError: there are no weights, or a file is truncated or lacks what the index says.
@@ -62,7 +74,8 @@ class SafetensorsStore(stores.TensorStore):
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.source = str(directory)
-        self._places: dict[str, tuple[pathlib.Path, Any, str]] = {}
+        # By the names in the files: the file, and its handle.
+        self._stored: dict[str, tuple[pathlib.Path, Any]] = {}
         if (directory / WEIGHTS).exists():
             self.source = str(directory / WEIGHTS)
             self._add_file(directory / WEIGHTS)
@@ -70,6 +83,7 @@ class SafetensorsStore(stores.TensorStore):
             self._add_shards(directory / INDEX)
         else:
             raise UserError(_no_weights(directory))
+        self._places = self._canonical_places()
         alias = f"{_DECODER}.bias"
         if alias in self._places:
             self._places.setdefault("cls.predictions.bias", self._places[alias])
@@ -80,14 +94,25 @@ class SafetensorsStore(stores.TensorStore):
 
     def _add_file(self, path: pathlib.Path) -> set[str]:
         handle = _open(path)
-        stored = set(handle.keys())
-        for name in stored:
-            canonical = canonical_name(name)
-            if canonical in self._places:
-                other = self._places[canonical]
+        names = set(handle.keys())
+        for name in names:
+            if name in self._stored:
+                raise UserError(f"{path}: tensor {name!r} is in {self._stored[name][0]} too")
+            self._stored[name] = (path, handle)
+        return names
+
+    def _canonical_places(self) -> dict[str, tuple[pathlib.Path, Any, str]]:
+        """By canonical name: the file, its handle, and the name in it."""
+        inner = {name: wrappers.without_inner(name) for name in self._stored}
+        wrapper = wrappers.wrapper_of(inner.values(), self.source)
+        places: dict[str, tuple[pathlib.Path, Any, str]] = {}
+        for name, (path, handle) in self._stored.items():
+            canonical = canonical_name(wrappers.without_wrapper(inner[name], wrapper))
+            if canonical in places:
+                other = places[canonical]
                 raise UserError(f"{path}: tensor {name!r} is {other[2]!r} of {other[0]} again")
-            self._places[canonical] = (path, handle, name)
-        return stored
+            places[canonical] = (path, handle, name)
+        return places
 
     def _add_shards(self, index: pathlib.Path) -> None:
         weight_map = read_json(index).get("weight_map")
@@ -118,14 +143,20 @@ class SafetensorsStore(stores.TensorStore):
 
 
 def _no_weights(directory: pathlib.Path) -> str:
-    """Why a directory cannot be read, with the way out for PyTorch's own format."""
-    others = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5")
-    present = [name for name in others if (directory / name).exists()]
-    if present:
-        return (
-            f"{directory}: has {present[0]} only, safetensors is needed: load it in transformers "
-            "and save it with save_pretrained(..., safe_serialization=True)"
-        )
+    """Returns why a directory has no weights to read, with the way out for other formats.
+
+    Raises:
+        UserError: a file in another format is a git-lfs pointer.
+    """
+    for name, option in _OTHER_WEIGHTS.items():
+        if (directory / name).exists():
+            check_not_pointer(directory / name)
+            named = read_json(directory / "config.json").get("architectures") or ["BertModel"]
+            return (
+                f"{directory}: has {name} only, expected {WEIGHTS}; transformers 4.57 writes it: "
+                f"{named[0]}.from_pretrained({str(directory)!r}{option})"
+                f".save_pretrained({str(directory)!r})"
+            )
     return f"{directory}: has neither {WEIGHTS} nor {INDEX}"
 
 
@@ -144,24 +175,29 @@ class HuggingFaceCheckpoint(Checkpoint):
         path = self.directory / "config.json"
         self.settings = read_json(path)
         self.config = BertConfig.from_dict(self.settings, str(path))
-        self._store: SafetensorsStore | None = None
+        self._pruned = pruned_heads_of(self.settings, self.config, str(path))
+        for name in _TOKENIZER_FILES:
+            check_not_pointer(self.directory / name)
+        self._store: stores.TensorStore | None = None
 
-    def store(self) -> SafetensorsStore:
+    def store(self) -> stores.TensorStore:
         if self._store is None:
             self._store = SafetensorsStore(self.directory)
+            if self._pruned:
+                self._store = UnprunedStore(self._store, self._pruned, self.config)
         return self._store
 
     def unexpected(self) -> list[str]:
-        known = {
-            name
-            for entry in names.encoder_entries(self.config, True, self.format)
-            for name in entry.names
-        }
-        return [
-            name
-            for name in self.store().shapes()
-            if _OF_ENCODER.match(name) and name not in known and not _BUFFERS.search(name)
-        ]
+        return [name for name in self._unknown() if _OF_ENCODER.match(name)]
+
+    def others(self) -> list[str]:
+        return [name for name in self._unknown() if not _OF_ENCODER.match(name)]
+
+    def _unknown(self) -> list[str]:
+        """Tensors of neither encoder nor head, constant buffers aside."""
+        known = self.known_names() | {f"{_DECODER}.weight", f"{_DECODER}.bias"}
+        shapes = self.store().shapes()
+        return [name for name in shapes if name not in known and not _BUFFERS.search(name)]
 
     def sentence_modules(self) -> SentenceModules | None:
         return read_modules(self.directory)
@@ -169,8 +205,14 @@ class HuggingFaceCheckpoint(Checkpoint):
     def _checked_head(self, head: str) -> list[names.Entry]:
         entries = super()._checked_head(head)
         decoder = f"{_DECODER}.weight"
-        if head == "masked_lm" and decoder in self.store().shapes():
-            self._check_tied(decoder)
+        if head == "masked_lm":
+            if decoder in self.store().shapes():
+                self._check_tied(decoder)
+            elif self.settings.get("tie_word_embeddings") is False:
+                raise UserError(
+                    f"{self.source}: tie_word_embeddings is false, but {decoder!r} is missing; "
+                    "an output table that is not tied to the word embeddings is not supported"
+                )
         return entries
 
     def _check_tied(self, decoder: str) -> None:
@@ -190,28 +232,6 @@ class HuggingFaceCheckpoint(Checkpoint):
         path = self.directory / "vocab.txt"
         check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, str(path))
         return tokenizer
-
-
-def label_fields(labels: Sequence[str]) -> dict[str, Any]:
-    """The fields of `config.json` that hold labels: `id2label` and `label2id`."""
-    return {
-        "id2label": {str(index): label for index, label in enumerate(labels)},
-        "label2id": {label: index for index, label in enumerate(labels)},
-    }
-
-
-def labels_of(settings: Mapping[str, Any], source: str = "config.json") -> list[str] | None:
-    """The labels of `id2label` in the order of their numbers, None where there are none.
-
-    Raises:
-        UserError: the numbers are not 0, 1, 2 and so on.
-    """
-    table = settings.get("id2label")
-    if not table:
-        return None
-    if sorted(table, key=str) != sorted(map(str, range(len(table))), key=str):
-        raise UserError(f"{source}: id2label must number the labels from 0, received {table!r}")
-    return [str(table[str(index)]) for index in range(len(table))]
 
 
 def save_pretrained(

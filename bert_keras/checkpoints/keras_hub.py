@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,19 @@ import numpy as np
 from bert_keras.checkpoints import names, stores
 from bert_keras.checkpoints.checkpoint import Checkpoint
 from bert_keras.checkpoints.vocabulary import check_vocabulary
-from bert_keras.config import BertConfig, read_json
+from bert_keras.config import BertConfig, check_not_pointer, read_json
 from bert_keras.errors import UserError
 
 if TYPE_CHECKING:
     from bert_keras.tokenization.bert_tokenizer import BertTokenizer
 
-# The tasks that a preset may hold and the head of ours that each has.
-_TASK_HEADS = {"BertMaskedLM": "masked_lm", "BertTextClassifier": "classifier"}
+# The tasks that a preset may hold and the head of ours that each has. BertClassifier is the
+# name of BertTextClassifier in presets of before KerasHub 0.17.
+_TASK_HEADS = {
+    "BertMaskedLM": "masked_lm",
+    "BertTextClassifier": "classifier",
+    "BertClassifier": "classifier",
+}
 
 # Fields of BertConfig and where a BertBackbone's config has them.
 _FIELDS = {
@@ -100,7 +106,13 @@ class KerasHubCheckpoint(Checkpoint):
         self._store: KerasHubStore | None = None
         self.task = "BertBackbone"
         if self.is_local:
-            self.config, self.task = _read_preset(pathlib.Path(preset))
+            for path in pathlib.Path(preset).glob("*.weights.h5"):
+                check_not_pointer(path)
+            self.config, saved = _read_preset(pathlib.Path(preset))
+            if saved in _TASK_HEADS:
+                self.task = saved
+            elif saved != self.task:
+                self.report.notes.append(f"of the {saved} its backbone is read")
         else:
             model = self._load(self.task)
             self.config = _config(model.get_config(), self.source)
@@ -110,6 +122,8 @@ class KerasHubCheckpoint(Checkpoint):
         """The preset as a model of KerasHub."""
         import keras_hub
 
+        # Their layers draw the seeds of their initial weights from Python's generator.
+        state = random.getstate()
         # A failed read or download can raise nearly anything; all of it means one thing here.
         try:
             return getattr(keras_hub.models, class_name).from_preset(self.preset)
@@ -118,6 +132,8 @@ class KerasHubCheckpoint(Checkpoint):
             raise UserError(
                 f"{self.source}: KerasHub cannot load this preset{hint}: {_reason(error)}"
             ) from None
+        finally:
+            random.setstate(state)
 
     def store(self) -> KerasHubStore:
         if self._store is None:
@@ -153,9 +169,9 @@ def _reason(error: Exception) -> str:
 
 
 def _read_preset(folder: pathlib.Path) -> tuple[BertConfig, str]:
-    """The config of a local preset, and the class that reads all of its weights.
+    """Returns the config of a local preset, and the class that it was saved as.
 
-    That class is the task which the preset was saved as, the backbone where there is none.
+    That class is a task's, or the backbone's where there is no task.
     """
     backbone = read_json(folder / "config.json")
     name = backbone.get("class_name")
@@ -164,8 +180,7 @@ def _read_preset(folder: pathlib.Path) -> tuple[BertConfig, str]:
     config = _config(backbone.get("config", {}), str(folder / "config.json"))
     if not ((folder / "task.json").is_file() and (folder / "task.weights.h5").is_file()):
         return config, name
-    task = read_json(folder / "task.json").get("class_name")
-    return config, task if task in _TASK_HEADS else name
+    return config, str(read_json(folder / "task.json").get("class_name"))
 
 
 def _config(values: Mapping[str, Any], source: str) -> BertConfig:

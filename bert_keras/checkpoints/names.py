@@ -203,6 +203,22 @@ def encoder_entries(config: BertConfig, add_pooler: bool, format: str) -> list[E
     return _entries([*rows, *(_POOLER if add_pooler else ())], format)
 
 
+def encoder_shape(path: str, config: BertConfig) -> tuple[int, ...]:
+    """Returns the shape of an encoder's weight by our path."""
+    width, inner = config.hidden_size, config.intermediate_size
+    *parents, leaf = path.split("/")
+    tables = {
+        "word_embeddings": config.vocab_size,
+        "position_embeddings": config.max_position_embeddings,
+        "segment_embeddings": config.type_vocab_size,
+    }
+    if leaf in tables:
+        return tables[leaf], width
+    outputs = {"qkv": 3 * width, "intermediate": inner}.get(parents[-1], width)
+    inputs = inner if parents[-1] == "output" and parents[-2] != "self_attention" else width
+    return (inputs, outputs) if leaf == "kernel" else (outputs,)
+
+
 def head_entries(head: str, format: str) -> list[Entry]:
     """The weights of one of HEADS; empty when the format has no such head.
 

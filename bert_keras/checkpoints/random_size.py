@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bert_keras.checkpoints import names, stores
 from bert_keras.checkpoints.checkpoint import AddPooler, Checkpoint
 from bert_keras.config import BertConfig
 from bert_keras.errors import UserError
+from bert_keras.layers.basic import weight_seed
 from bert_keras.models.encoder import BertEncoder
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class RandomSize(Checkpoint):
     def has_head(self, head: str) -> bool:
         return False
 
+    def announce(self, heads: Iterable[str] = ()) -> None:
+        """Says nothing: that all weights are random is what `size:` means."""
+
     def _checked_head(self, head: str) -> list[names.Entry]:
         raise UserError(f"{self.source}: random weights, there is no {head} head to read")
 
@@ -47,14 +51,17 @@ class RandomSize(Checkpoint):
         add_pooler: AddPooler = "auto",
         dtype: Any = None,
         config: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        announce: bool = True,
         **arguments: Any,
     ) -> BertEncoder:
-        return BertEncoder(
-            dataclasses.replace(self.config, **(config or {})),
-            add_pooler=bool(add_pooler),
-            dtype=dtype,
-            **arguments,
-        )
+        with weight_seed(seed):
+            return BertEncoder(
+                dataclasses.replace(self.config, **(config or {})),
+                add_pooler=bool(add_pooler),
+                dtype=dtype,
+                **arguments,
+            )
 
     def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
         raise UserError(f"{self.source}: random weights come without a vocabulary; give one")

@@ -29,6 +29,8 @@ _ARCHITECTURES: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 # Fields of config.json beyond the encoder's that say what the heads' outputs mean.
 _KEPT_SETTINGS = ("id2label", "label2id", "problem_type", "bert_keras")
+# transformers takes the number of their classes from `id2label`, and two where it is absent.
+_WITH_LABELS = ("BertForSequenceClassification", "BertForTokenClassification")
 # Formats of one file, which holds what is needed to run a model and no more.
 _TO_RUN = ("onnx", "litert")
 # What annotations of texts become.
@@ -115,7 +117,10 @@ def convert(source: str, to: str, output: str, hidden_act: str | None = None) ->
     else:
         kind = _architecture(checkpoint, heads)
         extra = {k: v for k, v in checkpoint.settings.items() if k in _KEPT_SETTINGS}
+        if kind in _WITH_LABELS and "classifier" in heads:
+            extra |= checkpoints.label_fields(checkpoint.labels() or ())
         checkpoints.save_pretrained(output, config, kind, encoder, heads, extra, tokenizer)
+    checkpoint.announce()
     return _report(output, kind, config, encoder.count_params(), heads)
 
 
@@ -152,6 +157,7 @@ def _convert_to_run(
     task = task_of(checkpoint)
     if task is None:
         model: Any = checkpoint.encoder(config=changed)
+        checkpoint.announce()
     else:
         model = task.from_pretrained(checkpoint.source, config=changed)
     with replacing_files(output.parent) as folder:

@@ -70,7 +70,7 @@ def run(values: flags.FlagValues) -> int:
         task = _make_task(kind, values, kind.options_from(train, given))
         _add_teacher(task, values)
     settings = _settings(values, _best_metric(values, task, dev))
-    splits = _prepare(task, train, dev)
+    splits = _prepare(task, train, dev, bad_rows)
     named = {name: values[name].value for name in ("train", "dev")}
     claim_directory(output_dir, _identity(values, task, strategy, splits), named)
     _write_skipped(output_dir, bad_rows)
@@ -87,7 +87,7 @@ def run(values: flags.FlagValues) -> int:
         progress = tuner.run()
     except FloatingPointError as error:
         raise UserError(f"--output_dir={output_dir}: {error}") from None
-    metrics = _summary(progress, len(train), len(bad_rows.skipped))
+    metrics = _summary(progress, len(splits["train"].examples), len(bad_rows.skipped))
     if "dev" in splits:
         metrics = {**_score_dev(task, splits["dev"], given, output_dir), **metrics}
     task.save_pretrained(output_dir / "model")
@@ -115,13 +115,14 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise UserError(f"--batching=packed: is not for --task={values.task}")
 
 
-def _prepare(task: FineTunedTask, train: Any, dev: Any) -> dict[str, Prepared]:
+def _prepare(task: FineTunedTask, train: Any, dev: Any, bad_rows: BadRows) -> dict[str, Prepared]:
     """The training examples and, if there are any, those to score, checked and tokenized."""
     prepared = {}
     for name, examples in (("train", train), ("dev", dev)):
         if examples is not None:
             task.check(examples)
             prepared[name] = task.prepare(examples)
+    prepared["train"] = task.without_unusable(prepared["train"], bad_rows)
     return prepared
 
 
@@ -194,12 +195,14 @@ def _make_task(
             seed=values.seed,
             dtype={"float32": "float32", "bfloat16": "mixed_bfloat16"}[values.precision],
             tokenizer=tokenizer,
+            new_head=values.new_head,
             lora_rank=values.lora_rank,
             lora_alpha=values.lora_alpha,
             **options,
         )
     except UserError as error:
-        raise UserError(f"--init={values.init}: {error}") from None
+        message = str(error).replace("new_head=True", "--new_head")
+        raise UserError(f"--init={values.init}: {message}") from None
     freeze(task.encoder, values.freeze)
     if not task.trainable_weights:
         raise UserError(f"--freeze={values.freeze}: leaves --task={values.task} nothing to train")
@@ -230,6 +233,8 @@ def _identity(
     """What decides the outcome of a run: settings, and the contents behind the paths."""
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
     run["batch_size"] = _batch_size(values)
+    # A run of before there was this flag has none.
+    run["new_head"] = values.new_head or None
     tokenizer = {**task.tokenizer.get_config(), "name": None}
     run |= {
         "options": task.options(),

@@ -131,4 +131,8 @@ def read(directory: pathlib.Path) -> Manifest:
         raise UserError(f"{path}: not the manifest of a corpus store ({error!r})") from error
     if manifest.dtype not in DTYPES:
         raise UserError(f"{path}: dtype {manifest.dtype!r}, expected {' or '.join(DTYPES)}")
+    for name in ("tokens", "sentences", "documents", "blocks"):
+        total, stated = sum(getattr(x, name) for x in manifest.shards), getattr(manifest, name)
+        if stated != total:
+            raise UserError(f"{path}: {name} is {stated!r}, its shards have {total}")
     return manifest

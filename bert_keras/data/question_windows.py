@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bert_keras.data.encoded import EncodedExamples
-from bert_keras.data.questions import QuestionExamples
-from bert_keras.errors import UserError
 
 Ints = npt.NDArray[np.int64]
 
@@ -107,34 +105,37 @@ class QuestionWindows:
                 break
         return best
 
-    def targets(self, examples: QuestionExamples) -> npt.NDArray[np.int32]:
-        """The places of the first and the last token of each question's first answer, `[W, 2]`.
+    def targets(
+        self, places: Sequence[tuple[int, int] | None]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+        """Returns the positions of the first and the last token of answers.
 
-        Both are 0, [CLS], in a window without the whole answer.
+        Args:
+            places: where the answer of each question begins and ends in its context, in
+                characters; None where it has none.
 
-        Raises:
-            UserError: no token of the context belongs to an answer.
+        Returns:
+            int32 `[W, 2]`, both 0, [CLS], in a window without the whole answer; and bool `[N]`,
+            whether the answer has tokens, True where there is none.
         """
-        assert examples.answers is not None
-        spans = np.full((len(examples), 2), -1, np.int64)
-        for index, answers in enumerate(examples.answers):
-            if answers:
-                spans[index] = self._token_span(examples, index)
+        spans = np.full((len(places), 2), -1, np.int64)
+        for index, place in enumerate(places):
+            if place is not None:
+                spans[index] = self._token_span(index, *place)
+        has_tokens = np.array([place is None for place in places], bool) | (
+            spans[:, 0] <= spans[:, 1]
+        )
+        spans[~has_tokens] = -1
         of_windows = np.repeat(spans, np.diff(self.splits), axis=0) - self.first[:, None]
         inside = (of_windows >= 0).all(axis=1) & (of_windows[:, 1] < self.sizes)
-        places = of_windows + self.offsets[:, None]
-        return np.where(inside[:, None], places, 0).astype(np.int32)
+        positions = of_windows + self.offsets[:, None]
+        return np.where(inside[:, None], positions, 0).astype(np.int32), has_tokens
 
-    def _token_span(self, examples: QuestionExamples, index: int) -> tuple[int, int]:
-        """The first and the last token of the context that have a part in the first answer."""
-        assert examples.answers is not None
-        text, start = examples.answers[index][0]
+    def _token_span(self, index: int, start: int, end: int) -> tuple[int, int]:
+        """Returns the first and the last token of a question's context with a part in a span."""
         own = slice(*self.contexts.splits[[self.context_of[index], self.context_of[index] + 1]])
         first = int(np.searchsorted(self.contexts.ends[own], start, side="right"))
-        last = int(np.searchsorted(self.contexts.starts[own], start + len(text))) - 1
-        if last < first:
-            raise UserError(f"{examples.where(index)}: the answer {text!r} has no tokens")
-        return first, last
+        return first, int(np.searchsorted(self.contexts.starts[own], end)) - 1
 
 
 def _context_score(places: Ints, first: Ints, sizes: Ints) -> npt.NDArray[np.float64]:

@@ -100,6 +100,11 @@ class CorpusStore:
         first, last = int(bounds[local]), int(bounds[local + 1])
         sentences = self._map(shard, "sentences")[first : last + 1].astype(np.int64)
         begin, end = int(sentences[0]), int(sentences[-1])
+        if (np.diff(sentences) < 0).any() or end > shard.tokens:
+            raise self._damaged(shard, "sentences")
+        tokens = np.array(self._map(shard, "tokens")[begin:end])
+        if tokens.max(initial=0) >= self._vocabulary_size:
+            raise self._damaged(shard, "tokens")
         # The document that the first sentence is in, and the first one after the last.
         start = int(np.searchsorted(documents, first, side="right")) - 1
         stop = int(np.searchsorted(documents, last, side="left"))
@@ -108,7 +113,7 @@ class CorpusStore:
         if "words" in shard.files:
             words = np.array(self._map(shard, "words")[begin:end]).astype(bool)
         return Window(
-            tokens=np.array(self._map(shard, "tokens")[begin:end]),
+            tokens=tokens,
             sentences=sentences - begin,
             sections=sections - first,
             documents=np.arange(start, stop) + self._first_documents[index],
@@ -117,9 +122,24 @@ class CorpusStore:
 
     @functools.lru_cache(maxsize=64)  # noqa: B019  a store lives as long as its program
     def _bounds(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """The bounds of a shard's blocks and documents, in sentences."""
+        """Returns the bounds of a shard's blocks and documents, in sentences."""
         shard = self.manifest.shards[index]
-        return np.array(self._map(shard, "blocks")), np.array(self._map(shard, "documents"))
+        blocks, documents = (np.array(self._map(shard, name)) for name in ("blocks", "documents"))
+        for name, bounds in (("blocks", blocks), ("documents", documents)):
+            ordered = (np.diff(bounds.astype(np.int64)) >= 0).all()
+            if bounds[0] != 0 or bounds[-1] != shard.sentences or not ordered:
+                raise self._damaged(shard, name)
+        return blocks, documents
+
+    @functools.cached_property
+    def _vocabulary_size(self) -> int:
+        return len(vocabulary.read(self.directory))
+
+    def _damaged(self, shard: manifests.Shard, ending: str) -> UserError:
+        return UserError(
+            f"{self.directory / shard.name}.{ending}: holds numbers that prepare does not write, "
+            "the store is damaged: delete it and prepare it again"
+        )
 
     def _map(self, shard: manifests.Shard, ending: str) -> np.ndarray:
         dtype = {"tokens": self.manifest.dtype, "words": "uint8"}.get(ending, "uint32")

@@ -8,8 +8,14 @@ from absl import flags
 
 
 def define(values: flags.FlagValues) -> None:
-    """LoRA, freezing, layer-wise decay and a teacher."""
+    """LoRA, freezing, layer-wise decay, a new head and a teacher."""
     _define_lora(values)
+    flags.DEFINE_boolean(
+        "new_head",
+        False,
+        "whether the head starts from random weights even if --init has one for the task",
+        flag_values=values,
+    )
     flags.DEFINE(
         _Frozen(),
         "freeze",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -9,10 +13,37 @@ import keras
 from bert_keras.layers import kernels
 from bert_keras.layers.kernels import Tensor
 
+_weight_seed: contextvars.ContextVar[int | None] = contextvars.ContextVar("seed", default=None)
 
-def truncated_normal(stddev: float) -> keras.initializers.Initializer:
-    """A fresh initializer of BERT's kernels and tables (a shared one would repeat its draws)."""
-    return keras.initializers.TruncatedNormal(stddev=stddev)
+
+@contextlib.contextmanager
+def weight_seed(seed: int) -> Iterator[None]:
+    """Within it, new random weights follow from `seed` and their paths alone.
+
+    No global generator is read or changed. Outside of it they follow Keras's global seed, as
+    those of any Keras layer.
+    """
+    token = _weight_seed.set(seed)
+    try:
+        yield
+    finally:
+        _weight_seed.reset(token)
+
+
+def truncated_normal(stddev: float, path: str) -> keras.initializers.Initializer:
+    """Returns an initializer of one kernel or table of BERT.
+
+    Args:
+        stddev: before values beyond two of them are drawn again.
+        path: of the variable. Each has its own seed: variables that share one would start
+            from the same draws.
+    """
+    seed = _weight_seed.get()
+    if seed is not None:
+        # Keras takes seeds of 31 bits.
+        digest = hashlib.sha256(f"{seed}/{path}".encode()).digest()
+        seed = int.from_bytes(digest[:4], "big") >> 1
+    return keras.initializers.TruncatedNormal(stddev=stddev, seed=seed)
 
 
 def named_weights(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
@@ -51,7 +82,7 @@ class Linear(BertLayer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_width, self.width),
-            initializer=truncated_normal(self.initializer_range),
+            initializer=truncated_normal(self.initializer_range, f"{self.path}/kernel"),
         )
         self.bias = self.add_weight(name="bias", shape=(self.width,), initializer="zeros")
 

@@ -45,7 +45,7 @@ class BertEmbeddings(BertLayer):
             return self.add_weight(
                 name=name,
                 shape=(size, config.hidden_size),
-                initializer=truncated_normal(config.initializer_range),
+                initializer=truncated_normal(config.initializer_range, f"{self.path}/{name}"),
             )
 
         self.word_embeddings = table("word_embeddings", config.vocab_size)

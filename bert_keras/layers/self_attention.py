@@ -60,10 +60,13 @@ class SelfAttention(BertLayer):
         self._tracker.unlock()
         with self._open_name_scope():
             for part in ("query", "value"):
+                name = f"lora_{part}_a"
                 down = self.add_weight(
-                    name=f"lora_{part}_a",
+                    name=name,
                     shape=(hidden, rank),
-                    initializer=truncated_normal(self.config.initializer_range),
+                    initializer=truncated_normal(
+                        self.config.initializer_range, f"{self.path}/{name}"
+                    ),
                 )
                 up = self.add_weight(
                     name=f"lora_{part}_b", shape=(rank, hidden), initializer="zeros"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -15,9 +16,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bert_keras import checkpoints
+from bert_keras.checkpoints import names
 from bert_keras.checkpoints.huggingface import canonical_name
+from bert_keras.config import BertConfig
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import FillMask, TextClassifier
 
 LAYER = "bert.encoder.layer.1"
 
@@ -292,7 +296,7 @@ def test_other_weight_formats_are_named(write):
     with pytest.raises(UserError, match="has neither model.safetensors nor"):
         checkpoints.load_encoder(folder)
     (folder / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(UserError, match="pytorch_model.bin only, safetensors is needed"):
+    with pytest.raises(UserError, match="has pytorch_model.bin only, expected model.safet"):
         checkpoints.load_encoder(folder)
 
 
@@ -461,3 +465,53 @@ def test_labels_must_be_numbered_from_zero():
     assert checkpoints.labels_of(checkpoints.label_fields(many)) == many
     with pytest.raises(UserError, match="must number the labels from 0"):
         checkpoints.labels_of({"id2label": {"1": "a", "2": "b"}})
+
+
+def test_an_untied_output_table_is_refused_only_where_it_is_asked_for(write, state):
+    decoder = "cls.predictions.decoder.weight"
+    table = state["bert.embeddings.word_embeddings.weight"]
+    folder = write(state | {decoder: table + np.float32(1e-3)}, tie_word_embeddings=False)
+    assert_holds(checkpoints.load_encoder(folder), state)
+    assert TextClassifier.from_pretrained(folder, labels=["a", "b"], max_length=8)
+    with pytest.raises(UserError) as error:
+        FillMask.from_pretrained(folder, max_length=8)
+    message = str(error.value)
+    assert f"tensor '{decoder}' differs from the word embeddings" in message
+    assert "\n" not in message
+
+    # A copy is a tied one, whatever the config says; none at all is not.
+    folder = write(state | {decoder: table}, tie_word_embeddings=False)
+    assert FillMask.from_pretrained(folder, max_length=8)
+    with pytest.raises(UserError, match="tie_word_embeddings is false, but 'cls.predictions.dec"):
+        FillMask.from_pretrained(write(state, tie_word_embeddings=False), max_length=8)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("gelu_python", "gelu"),
+        ("gelu_fast", "gelu_tanh"),
+        ("gelu_accurate", "gelu_tanh"),
+        ("gelu_python_tanh", "gelu_tanh"),
+    ],
+)
+def test_other_names_of_the_activations(name, function, write, state, tmp_path):
+    encoder = checkpoints.load_encoder(write(state, hidden_act=name))
+    assert encoder.config.activation == function
+    checkpoints.save_pretrained(tmp_path / "saved", encoder.config, "BertModel", encoder)
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["hidden_act"] == name
+
+
+@pytest.mark.parametrize("name", ["quick_gelu", "gelu_10", "mish"])
+def test_other_activations_are_refused(name, write, state):
+    with pytest.raises(UserError, match=f"hidden_act '{name}' is unknown; known are gelu, "):
+        checkpoints.open_checkpoint(write(state, hidden_act=name))
+
+
+def test_shapes_follow_from_the_config():
+    config = dataclasses.replace(BertConfig.named("L-2_H-64"), vocab_size=30, type_vocab_size=3)
+    weights = BertEncoder(config, add_pooler=True).named_weights()
+    entries = names.encoder_entries(config, True, "huggingface")
+    assert {entry.path for entry in entries} == set(weights)
+    for path, weight in weights.items():
+        assert names.encoder_shape(path, config) == tuple(weight.shape), path

@@ -13,6 +13,7 @@ from keras import ops
 from bert_keras import checkpoints
 from bert_keras.errors import UserError
 from bert_keras.layers.masked_lm_head import MaskedLMHead
+from bert_keras.tasks import TextClassifier, task_of
 
 keras_hub = pytest.importorskip("keras_hub", reason="keras-nlp is not installed")
 
@@ -129,6 +130,18 @@ def test_a_classifier_preset_brings_its_head(backbone, tokenizer, tmp_path):
 
     logits = pooled @ head["classifier/kernel"] + head["classifier/bias"]
     np.testing.assert_allclose(logits, task(FEATURES), rtol=0, atol=2e-5)
+
+    assert task_of(checkpoint) is TextClassifier
+    loaded = TextClassifier.from_pretrained(tmp_path / "preset")
+    assert loaded.labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    np.testing.assert_allclose(loaded(FEATURES), task(FEATURES), rtol=0, atol=2e-5)
+
+    # As KerasNLP wrote it.
+    saved = json.loads((tmp_path / "preset" / "task.json").read_text())
+    saved |= {"class_name": "BertClassifier", "registered_name": "keras_nlp>BertClassifier"}
+    (tmp_path / "preset" / "task.json").write_text(json.dumps(saved))
+    older = TextClassifier.from_pretrained(tmp_path / "preset", labels=["x", "y", "z"])
+    np.testing.assert_allclose(older(FEATURES), task(FEATURES), rtol=0, atol=2e-5)
 
 
 def test_damaged_presets_are_refused_in_one_line(preset, tmp_path):

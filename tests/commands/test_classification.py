@@ -276,3 +276,18 @@ def test_sigkill_at_random_moments_ends_with_bitwise_the_same_model(tmp_path, pr
         for name in ("unbroken", "killed")
     ]
     assert metrics[0]["history"] == metrics[1]["history"]
+
+
+@pytest.mark.slow
+def test_a_head_for_another_number_of_classes_needs_new_head(tmp_path, capsys):
+    small.classifier(labels=["LABEL_0", "LABEL_1", "LABEL_2"]).save_pretrained(tmp_path / "model")
+    train = small.write_tsv(tmp_path / "train.tsv", 8, seed=1)
+    flags = [f"--init={tmp_path}/model", f"--train={train}", f"--output_dir={tmp_path}/run"]
+    flags += ["--epochs=1", "--seq_length=16"]
+    assert cli.main(["finetune", *flags]) == 2
+    error = capsys.readouterr().err
+    assert "has 3 classes without names, received 2 labels: negative, positive; give 3" in error
+    assert "or --new_head for a classifier with random weights" in error
+    assert cli.main(["finetune", *flags, "--new_head"]) == 0
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["new_head"] is True

@@ -174,7 +174,10 @@ def test_a_word_per_row(tmp_path):
         read_annotations(DataSource(path))
     # Others repeat the number on each row.
     path = _csv(tmp_path, "1,a,N,O", "1,b,N,O", "2,c,N,O")
-    assert [one.words for one in read_annotations(DataSource(path)).sentences] == [["a", "b"], ["c"]]
+    assert [one.words for one in read_annotations(DataSource(path)).sentences] == [
+        ["a", "b"],
+        ["c"],
+    ]
 
 
 def test_sentences_with_rows_that_cannot_be_used_are_left_out_whole(tmp_path):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from bert_keras.data.question_windows import QuestionWindows, window_questions
 from bert_keras.data.questions import questions_of
-from bert_keras.errors import UserError
 from bert_keras.tokenization import BertTokenizer
 from tests import small
 
@@ -91,9 +90,10 @@ def _answer_texts(windows: QuestionWindows, context: str, targets: np.ndarray) -
 def test_targets_are_the_answer_or_cls() -> None:
     context = "the film was good and the plot was not, actors film 北京 great"
     start = context.index("plot")
-    examples = questions_of(["is it a film?"] * 2, [context] * 2, [[("plot was", start)], []])
+    examples = questions_of(["is it a film?"] * 2, [context] * 2)
     windows = window_questions(TOKENIZER, examples.questions, examples.contexts, 13, 3, 4)
-    targets = windows.targets(examples)
+    targets, has_tokens = windows.targets([(start, start + len("plot was")), None])
+    assert has_tokens.tolist() == [True, True]
     texts = _answer_texts(windows, context, targets[: windows.splits[1]])
     shown = [
         first <= 6 and 7 < first + size
@@ -110,16 +110,17 @@ def test_targets_are_the_answer_or_cls() -> None:
 )
 def test_a_part_of_a_token_is_answered_by_the_token(answer: str, target: str) -> None:
     context = "it is films (1895) — a"
-    examples = questions_of(["?"], [context], [[(answer, context.index(answer))]])
-    windows = window_questions(OTHER_TOKENIZER, examples.questions, examples.contexts)
-    assert _answer_texts(windows, context, windows.targets(examples)) == [target]
+    windows = window_questions(OTHER_TOKENIZER, ["?"], [context])
+    start = context.index(answer)
+    targets, _ = windows.targets([(start, start + len(answer))])
+    assert _answer_texts(windows, context, targets) == [target]
 
 
-def test_an_answer_without_tokens_is_an_error() -> None:
-    examples = questions_of(["?"], ["good \u200b film"], [[("\u200b", 5)]])
-    windows = window_questions(TOKENIZER, examples.questions, examples.contexts)
-    with pytest.raises(UserError, match="the inputs:1: question 1: .*has no tokens"):
-        windows.targets(examples)
+def test_an_answer_without_tokens_has_no_target() -> None:
+    windows = window_questions(TOKENIZER, ["?", "?"], ["good \u200b film"] * 2)
+    targets, has_tokens = windows.targets([(5, 6), (0, 4)])
+    assert has_tokens.tolist() == [False, True]
+    assert targets[0].tolist() == [0, 0] and targets[1].all()
 
 
 def test_a_context_is_tokenized_once() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
 
 import pytest
 
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.questions import GoldAnswer, QuestionExamples, questions_of, read_questions
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
@@ -52,18 +54,14 @@ def _changed(**members: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (_changed(answers=[{"text": "李明", "answer_start": 9}]), "expected '李明', which is at 8"),
-        (_changed(answers=[{"text": "Zoë", "answer_start": 23}]), "which is at 22"),
-        (_changed(answers=[{"text": "Bob", "answer_start": 0}]), "which is not in the context"),
-        (_changed(answers=[{"text": "Zoë", "answer_start": -32}]), "answer_start -32 has ''"),
-        (_changed(answers=[{"text": " ", "answer_start": 3}]), "an answer is empty"),
-        (_changed(answers=[{"text": "Zoë", "answer_start": "0"}]), "a whole number, answer_start"),
-        (_changed(answers=[]), "received 0 answer(s), expected one or more, or is_impossible"),
+        (_changed(answers=[{"text": "Zoë", "answer_start": "x"}]), "a whole number, answer_start"),
+        (_changed(answers=[{"text": "Zoë", "answer_start": 0.5}]), "a whole number, answer_start"),
+        (_changed(answers=[{"text": None}]), "expected an object with a text"),
+        (_changed(answers=3), "expected a list of answers"),
         (_changed(is_impossible=True), "received 1 answer(s), expected none"),
         (_changed(is_impossible="no"), 'is_impossible is "no", expected true or false'),
-        (_changed(question=3), "'question' is 3, expected a text"),
-        ([{"id": "a", "question": "Who?"}], "has no 'answers', its keys are id, question"),
-        (_changed(id="7"), "question 7 is there more than once"),
+        (_changed(question=[3]), "'question' holds [3], expected a text"),
+        ([{"id": "a", "question": "Who?"}], "'answers' is missing, expected a list of answers"),
         ([], "has no questions"),
     ],
 )
@@ -82,9 +80,10 @@ def test_a_wrong_question_is_named(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[1]", "received [1], expected an object with 'data'"),
+        ("[1]", "data[0]: received 1, expected an object with 'paragraphs'"),
+        ("1", "received 1, expected an object with 'data'"),
         ('{"data": 1}', "'data' is 1, expected a list"),
-        ('{"data": [{"paragraphs": [{"qas": []}]}]}', "data[0].paragraphs[0]: has no 'context'"),
+        ('{"data": [{"paragraphs": [{"qas": [{"id": 1}]}]}]}', "'context' is missing, expected a"),
         ('{"data": [{"title": ""}]}', "data[0]: has no 'paragraphs', its keys are title"),
         ('{"data":\n [}', ":2: not JSON at character 3"),
         ('{"data": []}', "has no questions"),
@@ -129,7 +128,6 @@ def test_json_lines_hold_questions_with_or_without_answers(tmp_path: pathlib.Pat
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([{"id": "7"}, {"id": 8}, {"id": 7}], ":1: question 7 is there more than once"),
         ([{"id": "7"}, {}], ":2: column 'id' is missing, expected a text or a whole number"),
         ([{"id": "7"}, {"id": 0.5}], ":2: column 'id' holds 0.5, expected a text or a whole numb"),
     ],
@@ -151,11 +149,85 @@ def test_an_id_that_is_no_text_is_refused(tmp_path: pathlib.Path) -> None:
 def test_questions_from_lists_are_checked() -> None:
     examples = questions_of(["Who?"], [CONTEXT], [[("Zoë", 22)]], ids=["x"])
     assert isinstance(examples, QuestionExamples) and examples.lines == [1]
-    with pytest.raises(UserError, match="the inputs:1: question 1: answer_start 1"):
-        questions_of(["Who?"], [CONTEXT], [[("Zoë", 1)]])
-    with pytest.raises(UserError, match="the inputs:1: question x is there more than once"):
-        questions_of(["Who?", "Where?"], ["", ""], ids=["x", "x"])
+    with pytest.raises(ValueError, match=r"answers\[0\]\[0\] is Zoë, expected \(text, start\)"):
+        questions_of(["Who?"], [CONTEXT], [["Zoë"]])
+    with pytest.raises(ValueError, match=r"answers\[0\]\[1\] is .*expected \(text, start\)"):
+        questions_of(["Who?"], [CONTEXT], [[("Zoë", 0), (3, 0)]])
     with pytest.raises(ValueError, match="differ in number"):
         questions_of(["Who?"], [])
     with pytest.raises(ValueError, match="have no answers"):
         questions_of(["Who?"], [CONTEXT]).gold_texts()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"answers": []},
+        {"answers": [{"text": "", "answer_start": -1}]},
+        {"answers": [{"text": " ", "answer_start": 0}], "is_impossible": False},
+        {"answers": [], "is_impossible": "true"},
+        {"answers": None, "is_impossible": 1},
+        {"is_impossible": True, "plausible_answers": [{"text": "Zoë", "answer_start": 0}]},
+    ],
+)
+def test_no_answer_in_every_form(tmp_path: pathlib.Path, members: dict[str, Any]) -> None:
+    examples = read_questions(_squad(tmp_path, [{"id": "a", "question": "Who?", **members}]))
+    assert examples.answers == [[]] and examples.has_impossible()
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        # Scores need the texts, whatever is wrong with the starts.
+        ([{"text": "Bob", "answer_start": 0}], [("Bob", 0)]),
+        ([{"text": "Zoë", "answer_start": "22"}], [("Zoë", 22)]),
+        ([{"text": "Zoë"}, {"text": ""}], [("Zoë", -1)]),
+        (["Zoë", "李明"], [("Zoë", -1), ("李明", -1)]),
+    ],
+)
+def test_answers_are_kept_as_written(
+    tmp_path: pathlib.Path, answers: list[Any], expected: list[tuple[str, int]]
+) -> None:
+    assert read_questions(_squad(tmp_path, _changed(answers=answers))).answers == [[], expected]
+
+
+def test_ids_may_be_absent_or_repeat(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = [{"question": "Who?", "answers": ["Zoë"]}] * 2
+    assert read_questions(_squad(tmp_path, asked)).ids == ["1", "2"]
+    with caplog.at_level("WARNING", logger="absl"):
+        found = read_questions(_squad(tmp_path, [*ASKED, *ASKED]))
+    assert found.ids == ["a", "7", "a", "7"]
+    assert "squad.json: 2 question(s) have the id of another" in caplog.text
+
+
+@pytest.mark.parametrize("wrap", ["data", "list", "lines"])
+def test_flat_rows_in_json(tmp_path: pathlib.Path, wrap: str) -> None:
+    rows = [
+        {"id": 1, "context": CONTEXT, "question": "Who?", "answer_text": "李明", "answer_start": 8},
+        {"id": 2, "context": CONTEXT, "question": "Where?", "answer_text": None},
+    ]
+    content = {
+        "data": json.dumps({"version": "1", "data": rows}, indent=1),
+        "list": json.dumps(rows),
+        "lines": "\n".join(map(json.dumps, rows)),
+    }[wrap]
+    path = tmp_path / "flat.json"
+    path.write_text(content, "utf-8")
+    found = read_questions(DataSource(str(path)))
+    assert found.ids == ["1", "2"] and found.answers == [[GoldAnswer("李明", 8)], []]
+
+
+def test_bad_questions_are_skipped(tmp_path: pathlib.Path) -> None:
+    asked = [*ASKED, {"id": "b", "question": None, "answers": []}, {"id": "c", "question": "?"}]
+    bad_rows = BadRows(skip=True)
+    source = dataclasses.replace(_squad(tmp_path, asked), bad_rows=bad_rows)
+    assert read_questions(source).ids == ["a", "7"]
+    assert [row.reason for row in bad_rows.skipped] == [
+        "'question' holds null, expected a text",
+        "'answers' is missing, expected a list of answers",
+    ]
+    assert (
+        bad_rows.skipped[0].where.endswith(": question b") and bad_rows.skipped[1].row["id"] == "c"
+    )

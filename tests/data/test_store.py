@@ -38,7 +38,7 @@ def _write(folder, tokenizer, corpus, cuts, marked=False):
         with store_writer.ShardWriter(folder, f"{index:05d}", "uint16", marked) as writer:
             for low, high in zip(bounds[:-1], bounds[1:], strict=True):
                 splits = np.concatenate([[0], np.cumsum(sizes[low:high])])
-                ids = np.arange(number, number + splits[-1]) % 60_000
+                ids = np.arange(number, number + splits[-1]) % len(PIECES)
                 number += int(splits[-1])
                 here = [s - low for s in starts if low <= s < high or s == high == len(sizes)]
                 writer.add(ids, splits, here, ids % 2 == 0 if marked else None)
@@ -61,7 +61,7 @@ def test_blocks_give_back_what_was_written(tmp_path_factory, tokenizer, monkeypa
     assert store.manifest.documents == len(kept)
     whole = store.read_blocks(range(store.blocks))
     total = sum(map(sum, kept))
-    np.testing.assert_array_equal(whole.tokens, np.arange(total) % 60_000)
+    np.testing.assert_array_equal(whole.tokens, np.arange(total) % len(PIECES))
     sizes = [size for document in kept for size in document]
     np.testing.assert_array_equal(whole.sentences, np.cumsum([0, *sizes]))
     _check_sections(whole, kept)
@@ -141,6 +141,8 @@ def _edit(path: pathlib.Path, **changes) -> None:
         (lambda d: _edit(d / "manifest.json", format="x"), "not the manifest"),
         (lambda d: _edit(d / "manifest.json", version=2), "version 2, this program reads"),
         (lambda d: _edit(d / "manifest.json", dtype="int8"), "dtype 'int8', expected uint16"),
+        (lambda d: _edit(d / "manifest.json", blocks=9), "blocks is 9, its shards have 1"),
+        (lambda d: _edit(d / "manifest.json", tokens=None), "tokens is None, its shards have 4"),
         (lambda d: (d / "manifest.json").unlink(), "has no manifest.json"),
     ],
 )
@@ -174,3 +176,26 @@ def test_a_full_disk_is_one_line(tmp_path, tokenizer):
     (tmp_path / "00000.tokens.partial").symlink_to("/dev/full")
     with pytest.raises(UserError, match="00000.tokens.partial: cannot be written .No space"):
         store_writer.write_store(tmp_path, tokenizer, [["w1"]])
+
+
+@pytest.mark.parametrize(
+    ("ending", "numbers"),
+    [
+        ("blocks", [0, 9]),
+        ("documents", [0, 9, 4, 6]),
+        ("documents", [1, 2, 4, 6]),
+        ("sentences", [0, 2, 1, 6, 8, 10, 12]),
+        ("sentences", [0, 2, 4, 6, 8, 10, 99]),
+        ("tokens", [25] * 12),
+    ],
+)
+def test_offsets_and_ids_that_cannot_be_are_found(tmp_path, tokenizer, ending, numbers):
+    """Damage that keeps sizes: examples would be wrong, or never come to an end."""
+    _write(tmp_path, tokenizer, [[[2, 2], [2, 2], [2, 2]]], [])
+    CorpusStore.open(tmp_path).read_blocks([0])
+    path = tmp_path / f"00000.{ending}"
+    dtype = "<u2" if ending == "tokens" else "<u4"
+    assert len(path.read_bytes()) == np.array(numbers, dtype).nbytes
+    path.write_bytes(np.array(numbers, dtype).tobytes())
+    with pytest.raises(UserError, match=rf"00000\.{ending}: holds numbers that prepare does not"):
+        CorpusStore.open(tmp_path).read_blocks([0])

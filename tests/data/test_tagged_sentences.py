@@ -39,7 +39,9 @@ def test_columns_of_any_name(read, name, separator):
 def test_other_columns(read):
     assert read("a.conll", COLUMNS, label_column="2").tags == [["NNP", "VBD"], ["IN", "NNP"]]
     assert read("a.conll", COLUMNS, text_column="2").words[0] == ["NNP", "VBD"]
-    with pytest.raises(UserError, match=r"a.conll: label_column=4: expected the number of a column, 1 to 3"):
+    with pytest.raises(
+        UserError, match=r"a.conll: label_column=4: expected the number of a column, 1 to 3"
+    ):
         read("a.conll", COLUMNS, label_column="4")
 
 
@@ -114,7 +116,11 @@ TAGGED = '{"words": ["a"], "tags": ["O"]}\n'
         ("a.conll", "a\nb\n", "a.conll:1: received 'a', expected a word and, in the last"),
         ("a.conll", "a\tO\n\tO\n", "a.conll:2: a column is empty"),
         ("a.conll", "-DOCSTART- O\n", "a.conll: has no words"),
-        ("a.csv", "text,label\na,b\n", "a.csv:1: the columns are text, label, expected one of words, t"),
+        (
+            "a.csv",
+            "text,label\na,b\n",
+            "a.csv:1: the columns are text, label, expected one of words, t",
+        ),
         ("a.jsonl", '{"words": ["a"], "tags": []}\n', "a.jsonl:1: 1 words but 0 tags"),
         ("a.jsonl", '{"words": "a", "tags": []}\n', "a.jsonl:1: column 'words' holds \"a\""),
         (
@@ -138,7 +144,11 @@ TAGGED = '{"words": ["a"], "tags": ["O"]}\n'
             "a.jsonl:2: column 'tags' is missing",
         ),
         ("a.jsonl", TAGGED + '{"tags": ["O"]}\n', "a.jsonl:2: column 'words' is missing"),
-        ("a.jsonl", '{"words": ["a"]}\n', "a.jsonl:1: the columns are words, expected one of tags, ner_"),
+        (
+            "a.jsonl",
+            '{"words": ["a"]}\n',
+            "a.jsonl:1: the columns are words, expected one of tags, ner_",
+        ),
     ],
 )
 def test_what_is_malformed_is_named_with_its_line(read, name, text, message):

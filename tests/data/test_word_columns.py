@@ -89,7 +89,9 @@ def test_lines_that_may_be_words_are_comments_with_a_warning(read, caplog):
         assert read("#id=1\na O\n\n#id=2\nb O\n").words == [["a"], ["b"]]
     (record,) = caplog.records
     assert "a.conll:1: '#id=1' and 1 more line(s) that begin with # have oth" in record.getMessage()
-    with pytest.raises(UserError, match=r"a.conll:2: received 1 column\(s\) \('#nlp'\), expected 2"):
+    with pytest.raises(
+        UserError, match=r"a.conll:2: received 1 column\(s\) \('#nlp'\), expected 2"
+    ):
         read("a O\n#nlp\n")
     with pytest.raises(UserError, match=r"a.conll:1: received 1 column\(s\) \('#'\), expected 2"):
         read("#\na O\nb O\n")

@@ -344,7 +344,7 @@ def test_a_head_of_another_kind_is_not_taken(tmp_path, caplog):
     config.write_text(text.replace("single_label", "multi_label"))
     other = TextClassifier.from_pretrained(tmp_path, labels=small.LABELS)
     assert np.abs(other.classifier.kernel - classifier.classifier.kernel).max() > 1e-3
-    assert "has a head for multi_label_classification: the new one" in caplog.text
+    assert "its head is for multi_label_classification, the new one for single" in caplog.text
     config.write_text(text.replace("single_label_classification", "ranking"))
     with pytest.raises(UserError, match="problem_type is 'ranking', expected one of"):
         TextClassifier.from_pretrained(tmp_path, labels=small.LABELS)

@@ -26,7 +26,7 @@ def test_a_label_that_only_the_scored_data_has_counts_as_wrong(labels, caplog):
     examples = dataclasses.replace(examples_of_texts(texts), labels=gold)
     with caplog.at_level("WARNING", logger="absl"):
         metrics = model.evaluate(examples)
-    (message,) = [record.getMessage() for record in caplog.records]
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "absl"]
     assert message == (
         f"the inputs:3: the label 'mixed' is not one of {', '.join(labels)}: this row and 1 more "
         "count as wrong"
