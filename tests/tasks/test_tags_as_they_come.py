@@ -21,7 +21,8 @@ NAMES = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
 
 
 def _tagger(**arguments) -> TokenTagger:
-    return TokenTagger(small.encoder(0.0, add_pooler=False), small.tokenizer(), **arguments)
+    encoder = small.encoder(0.0, add_pooler=False)
+    return TokenTagger(encoder, small.tokenizer(), max_length=16, **arguments)
 
 
 @pytest.fixture
@@ -208,6 +209,7 @@ def test_bare_letters_are_scored_as_by_seqeval():
     assert set(tagger.details(prepared, outputs)["per_type"]) == {"_"}
 
 
+@pytest.mark.slow
 def test_the_verbs(assets, tmp_path, capsys):
     """From an annotation tool's file to scores of data with another type."""
     files = assets / "cases" / "files"
