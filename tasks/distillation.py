@@ -62,8 +62,7 @@ def check_teacher(teacher: Any, student: Any) -> None:
     if type(teacher) is not type(student):
         raise UserError(f"is a {type(teacher).__name__}, the student a {type(student).__name__}")
     own, other = (
-        (task.tokenizer.vocabulary, {**task.tokenizer.get_config(), "name": None})
-        for task in (student, teacher)
+        (task.tokenizer.vocabulary, task.tokenizer.identity()) for task in (student, teacher)
     )
     if own != other:
         raise UserError(

@@ -161,8 +161,10 @@ class GoogleCheckpoint(Checkpoint):
         from bert_keras.tokenization.bert_tokenizer import BertTokenizer
 
         # Only the name of Google's folders says whether to lower-case: the vocabulary decides.
-        settings = {} if lowercase is None else {"lowercase": lowercase}
-        tokenizer = BertTokenizer.from_pretrained(self.prefix.parent, **settings)
+        settings: dict[str, Any] = {} if lowercase is None else {"lowercase": lowercase}
+        tokenizer = BertTokenizer.from_pretrained(
+            self.prefix.parent, max_length=self.config.max_position_embeddings, **settings
+        )
         path = self.prefix.parent / "vocab.txt"
         check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, str(path))
         return tokenizer

@@ -226,11 +226,15 @@ class HuggingFaceCheckpoint(Checkpoint):
 
     def tokenizer(self, lowercase: bool | None = None) -> BertTokenizer:
         from bert_keras.tokenization.bert_tokenizer import BertTokenizer
+        from bert_keras.tokenization.pretrained_files import model_max_length, vocabulary_file
 
-        settings = {} if lowercase is None else {"lowercase": lowercase}
-        tokenizer = BertTokenizer.from_pretrained(self.directory, **settings)
-        path = self.directory / "vocab.txt"
-        check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, str(path))
+        settings: dict[str, Any] = {} if lowercase is None else {"lowercase": lowercase}
+        positions = self.config.max_position_embeddings
+        length = min(model_max_length(self.directory) or positions, positions)
+        tokenizer = BertTokenizer.from_pretrained(self.directory, max_length=length, **settings)
+        check_vocabulary(
+            tokenizer.vocab_size, self.config.vocab_size, str(vocabulary_file(self.directory))
+        )
         return tokenizer
 
 

@@ -158,7 +158,11 @@ class KerasHubCheckpoint(Checkpoint):
             raise UserError(f"{self.source}: has no tokenizer ({_reason(error)})") from None
         if lowercase is None:
             lowercase = theirs.lowercase
-        tokenizer = BertTokenizer(theirs.get_vocabulary(), lowercase=lowercase)
+        tokenizer = BertTokenizer(
+            theirs.get_vocabulary(),
+            lowercase=lowercase,
+            max_length=self.config.max_position_embeddings,
+        )
         check_vocabulary(tokenizer.vocab_size, self.config.vocab_size, self.source)
         return tokenizer
 

@@ -1,6 +1,8 @@
-"""Whether a vocabulary is the one that a model was trained with, as far as sizes tell."""
+"""Checks of a vocabulary, and of the length of rows, against the sizes of a model."""
 
 from __future__ import annotations
+
+import warnings
 
 from bert_keras.errors import UserError
 
@@ -9,18 +11,26 @@ _LARGEST_PADDING = 128
 
 
 def check_vocabulary(tokens: int, table: int, source: str) -> None:
-    """A UserError unless a vocabulary fits a word-embedding table.
+    """Raises a UserError when a word-embedding table has fewer rows than a vocabulary.
 
-    They fit when they are of one size, or when the table is the vocabulary padded to a
-    multiple of 8 with fewer than 128 rows.
+    A larger table is taken with a warning: its last rows are no token's, and no text reaches
+    them. The warning is left out where the table is the vocabulary padded to a multiple of 8 with
+    fewer than 128 rows.
 
     Args:
-        tokens: entries of the vocabulary.
+        tokens: entries of the vocabulary, added tokens included.
         table: the model's `vocab_size`.
         source: where the vocabulary is, for the message.
     """
-    padded = tokens < table < tokens + _LARGEST_PADDING and table % 8 == 0
-    if tokens != table and not padded:
+    if tokens > table:
         raise UserError(
-            f"{source}: the vocabulary has {tokens} entries, the model's vocab_size is {table}"
+            f"{source}: the vocabulary has {tokens} entries, the model's vocab_size is {table}; "
+            "expected the vocabulary that the model was trained with"
+        )
+    padded = table < tokens + _LARGEST_PADDING and table % 8 == 0
+    if tokens != table and not padded:
+        warnings.warn(
+            f"{source}: the vocabulary has {tokens} entries, the model's vocab_size is {table}; "
+            f"rows {tokens} to {table - 1} of its table are no token's",
+            stacklevel=3,
         )

@@ -235,12 +235,11 @@ def _identity(
     run["batch_size"] = _batch_size(values)
     # A run of before there was this flag has none.
     run["new_head"] = values.new_head or None
-    tokenizer = {**task.tokenizer.get_config(), "name": None}
     run |= {
         "options": task.options(),
         "replicas": strategy.num_replicas_in_sync,
         "config": task.encoder.config.to_dict(),
-        "vocabulary_sha256": _digest(task.tokenizer.vocabulary, tokenizer),
+        "vocabulary_sha256": _digest(task.tokenizer.vocabulary, task.tokenizer.identity()),
     }
     for name, split in splits.items():
         rows = [split.examples.row(index) for index in range(len(split.examples))]

@@ -63,7 +63,7 @@ def prepare_with_beam(
     pieces = list(enumerate(plan))
     given = [option if option.startswith("--") else f"--{option}" for option in options]
     work = _WriteShards(
-        output_dir, tokenizer.vocabulary, tokenizer.get_config(), dataclasses.asdict(settings)
+        output_dir, tokenizer.base_vocabulary, tokenizer.get_config(), dataclasses.asdict(settings)
     )
     with beam.Pipeline(runner=runner, options=PipelineOptions(given)) as pipeline:
         numbered = pipeline | "pieces" >> beam.Create(pieces) | beam.Reshuffle()

@@ -27,12 +27,15 @@ def description(
 ) -> dict[str, Any]:
     """All that decides the bytes of a store, as values of flags and files."""
     pieces = "\n".join(tokenizer.vocabulary)
+    # Absent where there are none, as in the stores of earlier releases.
+    added = [token.to_dict() for token in tokenizer.added_tokens]
     return {
         **dataclasses.asdict(settings),
         "vocab": hashlib.sha256(pieces.encode("utf-8", "replace")).hexdigest(),
         "cased": not tokenizer.lowercase,
         "strip_accents": tokenizer.strip_accents,
         "split_chinese": tokenizer.split_chinese,
+        **({"added_tokens": added} if added else {}),
         "piece_bytes": piece_bytes,
         "corpus": {
             "files": len(files),

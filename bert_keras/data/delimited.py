@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from collections.abc import Iterator, Sequence
@@ -62,8 +63,10 @@ def read_csv(source: DataSource, lines: Sequence[str]) -> Table:
 def _delimiter(first: str) -> str:
     """Returns what separates the fields of a file, by its first line."""
     for delimiter in _DELIMITERS:
-        if len(next(csv.reader([first], delimiter=delimiter))) > 1:
-            return delimiter
+        # A carriage return inside of the line is an error, which reading the file reports.
+        with contextlib.suppress(csv.Error):
+            if len(next(csv.reader([first], delimiter=delimiter))) > 1:
+                return delimiter
     return _DELIMITERS[0]
 
 

@@ -7,6 +7,7 @@ import pathlib
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from bert_keras.data.bad_rows import BadRows
+from bert_keras.data.tables import Table
 
 QUOTES = ("auto", "csv", "none")
 
@@ -24,6 +25,7 @@ class DataSource:
         quotes: in a table of separated values: "csv" where quotation marks enclose fields, "none"
             where they are characters like any other, "auto" for what the file shows.
         bad_rows: what becomes of rows that cannot be used.
+        table: the rows, where they are in memory; `spec` is then what messages call them.
     """
 
     spec: str
@@ -34,6 +36,7 @@ class DataSource:
     encoding: str = "utf-8"
     quotes: str = "auto"
     bad_rows: BadRows = dataclasses.field(default_factory=BadRows, compare=False)
+    table: Table | None = dataclasses.field(default=None, compare=False)
 
     @property
     def title(self) -> str:
@@ -43,6 +46,8 @@ class DataSource:
     @property
     def suffix(self) -> str:
         """The ending of the file's name that says what it holds, in lower case."""
+        if self.table is not None:
+            return ""
         return pathlib.Path(self.spec.removesuffix(".gz")).suffix.lower()
 
 

@@ -29,7 +29,7 @@ _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 
 
 def read_table(source: DataSource, labelled: bool = True) -> tables.Table:
-    """Reads a file, `.gz` of one, or a TFDS split as a table.
+    """Reads a file, `.gz` of one, or a TFDS split as a table, or returns that of the source.
 
     Files are `.tsv`, `.csv`, `.jsonl`, `.json`, `.parquet`, and tables called `.txt`. Where no
     labels are expected, a `.txt` file with a text per line and `-`, the standard input, are
@@ -38,6 +38,8 @@ def read_table(source: DataSource, labelled: bool = True) -> tables.Table:
     Raises:
         UserError: one line with file, line, the value received and what was expected.
     """
+    if source.table is not None:
+        return source.table
     if source.spec.startswith("tfds:"):
         from bert_keras.data.tfds_source import read_tfds
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import keras
@@ -14,14 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.errors import UserError
-from bert_keras.tokenization import detokenizer, masks, pairs, vocabulary, wordpiece
+from bert_keras.tokenization import (
+    detokenizer,
+    normalizer,
+    pairs,
+    pretrained_files,
+    token_splitting,
+    vocabulary,
+    wordpiece,
+)
+from bert_keras.tokenization.added_tokens import OF_BERT, AddedToken, numbered
+from bert_keras.tokenization.string_inputs import Strings, check_counts, string_vector
 
-CONFIG_FILE = "tokenizer_config.json"
-# Stands for a lone surrogate of a Python string, which has no UTF-8: a letter as well,
-# one character, and in no vocabulary.
-_SURROGATE = "\ue000"
-
-Strings: TypeAlias = str | bytes | Sequence[str] | Sequence[bytes] | np.ndarray | tf.Tensor
 Size: TypeAlias = pairs.Size
 Features: TypeAlias = dict[str, tf.Tensor]
 
@@ -29,14 +31,34 @@ Features: TypeAlias = dict[str, tf.Tensor]
 class _Core:
     """What a vocabulary compiles to. Not a layer: Keras must not track its lists."""
 
-    def __init__(self, pieces: list[str], lowercase: bool, strip: bool, chinese: bool):
-        self.pieces = pieces
-        ids = vocabulary.ids(pieces)
+    def __init__(self, base: list[str], tokenizer: BertTokenizer):
+        self.base = base
+        added_ids = numbered(tokenizer.added_tokens, base)
+        self.pieces = [*base, *(name for name, index in added_ids.items() if index >= len(base))]
+        ids = {**vocabulary.ids(base), **added_ids}
         self.ids = ids
         self.specials = pairs.Specials(
             ids[vocabulary.CLS], ids[vocabulary.SEP], ids[vocabulary.PAD]
         )
-        self.wordpiece = wordpiece.WordPiece(pieces, lowercase, strip, chinese)
+        # WordPiece does not match tokens that are added alone, but they keep their ids.
+        own = [*base, *[""] * (len(self.pieces) - len(base))]
+        sought = [token for token in tokenizer.added_tokens if token.content not in OF_BERT]
+        lowercase, strip = tokenizer.lowercase, tokenizer.strip_accents
+        words = wordpiece.WordPiece(
+            own,
+            lowercase,
+            lowercase if strip is None else strip,
+            tokenizer.split_chinese,
+            tokenizer.max_word_chars,
+            [token for token in sought if token.normalized],
+            ids,
+        )
+        raw = [token for token in sought if not token.normalized]
+        self.tokenize: wordpiece.Tokenize = wordpiece.with_tokens(words, raw, ids)
+        self.tokenize_masked: wordpiece.Tokenize | None = None
+        if vocabulary.MASK in ids:
+            raw = [*raw, AddedToken(vocabulary.MASK, normalized=False, special=True)]
+            self.tokenize_masked = wordpiece.with_tokens(words, raw, ids)
         self.detokenizer: detokenizer.Detokenizer | None = None
         self.compiled: dict[tuple, Callable[..., Any]] = {}
 
@@ -47,7 +69,8 @@ class BertTokenizer(keras.layers.Layer):
 
     Works on Python strings and on string tensors, eagerly, in `tf.function`, in
     `tf.data` and in a SavedModel; the graph holds constants only. Unicode is version 14
-    and no locale matters. Text like "[SEP]" typed by a user is split like other text.
+    and no locale matters. Text like "[SEP]" typed by a user is split like other text; only
+    tokens that were added to the vocabulary are found whole, as in transformers.
 
         tok = BertTokenizer("vocab.txt", lowercase=True)
         tok(["a sentence"], ["its pair"])["token_ids"]
@@ -58,9 +81,15 @@ class BertTokenizer(keras.layers.Layer):
         strip_accents: drop accents; None follows `lowercase` as Google's code does.
         split_chinese: treat every ideograph as a word.
         name: the layer's name.
+        added_tokens: tokens to find in text before WordPiece: strings, objects as in
+            tokenizer.json, or `AddedToken`s. One that is no piece gets the next id behind the
+            vocabulary. BERT's own special tokens are never found in text.
+        max_length: most positions of a row where a call does not say.
+        max_word_chars: words of more characters are [UNK] as a whole.
 
     Raises:
-        UserError: an unreadable vocabulary, or one without [PAD], [UNK], [CLS], [SEP].
+        UserError: an unreadable vocabulary, or one without [PAD], [UNK], [CLS], [SEP]; a
+            token, a length or a size that cannot be.
     """
 
     def __init__(
@@ -70,6 +99,9 @@ class BertTokenizer(keras.layers.Layer):
         strip_accents: bool | None = None,
         split_chinese: bool = True,
         name: str | None = None,
+        added_tokens: Sequence[str | Mapping[str, Any] | AddedToken] = (),
+        max_length: int = 512,
+        max_word_chars: int = normalizer.MAX_WORD_CHARS,
     ):
         super().__init__(name=name, trainable=False, dtype="int32")
         self._convert_input_args = False
@@ -77,16 +109,20 @@ class BertTokenizer(keras.layers.Layer):
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self.split_chinese = split_chinese
+        self._added = tuple(AddedToken.of(token) for token in added_tokens)
+        self.max_length = _whole_number(max_length, "max_length", 3, None)
+        self.max_word_chars = _whole_number(
+            max_word_chars, "max_word_chars", 1, normalizer.MOST_WORD_CHARS
+        )
         self._core: _Core | None = None
         if vocabulary is not None:
             self._set_vocabulary(vocabulary)
         self.built = True
 
     def _set_vocabulary(self, source: str | os.PathLike[str] | Sequence[str]) -> None:
-        pieces = vocabulary.read(source)
-        _check_case(pieces, self.lowercase)
-        strip = self.lowercase if self.strip_accents is None else self.strip_accents
-        self._core = _Core(pieces, self.lowercase, strip, self.split_chinese)
+        pieces = vocabulary.read(source, [token.content for token in self._added])
+        vocabulary.check_case(pieces, self.lowercase)
+        self._core = _Core(pieces, self)
 
     @property
     def _ready(self) -> _Core:
@@ -101,7 +137,7 @@ class BertTokenizer(keras.layers.Layer):
         self,
         texts: Strings,
         pairs: Strings | None = None,
-        max_length: int = 512,
+        max_length: int | None = None,
         pad_to: int | None = None,
     ) -> Features:
         """Tokenizes, truncates as Google's `run_classifier.py`, frames and pads.
@@ -109,7 +145,8 @@ class BertTokenizer(keras.layers.Layer):
         Args:
             texts: strings, UTF-8: a batch of them, rank 1, or a single one.
             pairs: as many second texts, or None.
-            max_length: most positions of a row, [CLS] and [SEP] among them.
+            max_length: most positions of a row, [CLS] and [SEP] among them; None: the
+                tokenizer's `max_length`.
             pad_to: a static number of positions for every row (and, if smaller, in place
                 of `max_length`); None: those of the longest row.
 
@@ -129,14 +166,15 @@ class BertTokenizer(keras.layers.Layer):
         self,
         texts: Strings,
         pairs: Strings | None = None,
-        max_length: int = 512,
+        max_length: int | None = None,
         pad_to: int | None = None,
     ) -> Features:
         """See `__call__`."""
-        inputs = [_strings(texts, "texts")]
+        inputs = [string_vector(texts, "texts")]
         if pairs is not None:
-            inputs.append(_strings(pairs, "pairs"))
-            _check_counts(*inputs)
+            inputs.append(string_vector(pairs, "pairs"))
+            check_counts(*inputs)
+        max_length = self.max_length if max_length is None else max_length
         limit = max_length if pad_to is None else min(max_length, pad_to)
         if limit < 2 + len(inputs):
             raise UserError(
@@ -161,19 +199,19 @@ class BertTokenizer(keras.layers.Layer):
         if paired:
             # Stacking fails where the numbers differ; one call shares the constants.
             texts = tf.reshape(tf.stack(inputs), [-1])
-        pieces = core.wordpiece(texts)
+        pieces = core.tokenize(texts)
         packed = pairs.pack(pieces.ids, pieces.row_splits, paired, core.specials, limit, pad_to)
         shape = [inputs[0].shape[0], pad_to if isinstance(pad_to, int) else None]
         return {name: tf.ensure_shape(value, shape) for name, value in packed.items()}
 
-    def with_masks(self, texts: Strings, max_length: int = 512) -> Features:
+    def with_masks(self, texts: Strings, max_length: int | None = None) -> Features:
         """As calling the tokenizer, but "[MASK]" in a text is the special token.
 
         What stands before and after it is tokenized by itself, as transformers does it.
 
         Args:
             texts: as for `__call__`; single texts only.
-            max_length: most positions of a row, [CLS] and [SEP] among them.
+            max_length: as for `__call__`.
 
         Returns:
             the features of `__call__`.
@@ -181,14 +219,16 @@ class BertTokenizer(keras.layers.Layer):
         Raises:
             UserError: as for `__call__`, or the vocabulary has no [MASK].
         """
-        inputs, mask_id = [_strings(texts, "texts")], self.mask_id
+        inputs, tokenize = [string_vector(texts, "texts")], self._ready.tokenize_masked
+        max_length = self.max_length if max_length is None else max_length
+        if tokenize is None:
+            raise self._without_mask()
         if max_length < 3:
             raise UserError(f"max_length={max_length}: expected at least 3")
 
         def features(texts: tf.Tensor, limit: Size) -> Features:
-            core = self._ready
-            ids, splits = masks.tokenize(core.wordpiece, texts, mask_id)
-            return pairs.pack(ids, splits, False, core.specials, limit, None)
+            ids, splits = tokenize(texts)[:2]
+            return pairs.pack(ids, splits, False, self._ready.specials, limit, None)
 
         return self._run(("masks",), features, inputs, [max_length])
 
@@ -196,9 +236,9 @@ class BertTokenizer(keras.layers.Layer):
         """Ids without special tokens, whole texts: ragged int32 [batch, (tokens)]."""
 
         def ids(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return self._ready.wordpiece(texts)[:2]
+            return self._ready.tokenize(texts)[:2]
 
-        values, splits = self._run(("ids",), ids, [_strings(texts, "texts")])
+        values, splits = self._run(("ids",), ids, [string_vector(texts, "texts")])
         return tf.RaggedTensor.from_row_splits(values, splits, validate=False)
 
     def offsets(
@@ -219,10 +259,10 @@ class BertTokenizer(keras.layers.Layer):
         if unit not in ("char", "byte"):
             raise UserError(f'unit={unit!r}: expected "char" or "byte"')
 
-        def spans(texts: tf.Tensor) -> wordpiece.Pieces:
-            return self._ready.wordpiece(texts, unit)
+        def spans(texts: tf.Tensor) -> token_splitting.Pieces:
+            return self._ready.tokenize(texts, unit)
 
-        ids, splits, *ends = self._run(("offsets", unit), spans, [_strings(texts, "texts")])
+        ids, splits, *ends = self._run(("offsets", unit), spans, [string_vector(texts, "texts")])
         ragged = tf.RaggedTensor.from_row_splits(ids, splits, validate=False)
         return ragged, ragged.with_values(ends[0]), ragged.with_values(ends[1])
 
@@ -273,12 +313,22 @@ class BertTokenizer(keras.layers.Layer):
 
     @property
     def vocabulary(self) -> list[str]:
-        """The pieces; the index is the id."""
+        """The pieces and, behind them, the added tokens; the index is the id."""
         return list(self._ready.pieces)
 
     @property
+    def base_vocabulary(self) -> list[str]:
+        """The pieces that WordPiece matches: `vocabulary` without what was added to it."""
+        return list(self._ready.base)
+
+    @property
+    def added_tokens(self) -> list[AddedToken]:
+        """The tokens that are found in text before WordPiece."""
+        return list(self._added)
+
+    @property
     def vocab_size(self) -> int:
-        """How many pieces there are."""
+        """How many entries `vocabulary` has."""
         return len(self._ready.pieces)
 
     @property
@@ -303,13 +353,16 @@ class BertTokenizer(keras.layers.Layer):
 
     @property
     def mask_id(self) -> int:
-        """Id of [MASK]; UserError where the vocabulary has none."""
+        """Id of [MASK]; a UserError where the vocabulary has none."""
         if vocabulary.MASK not in self._ready.ids:
-            raise UserError(
-                f"the vocabulary of {self.vocab_size} pieces has no {vocabulary.MASK}, "
-                "which masked language modelling needs"
-            )
+            raise self._without_mask()
         return self._ready.ids[vocabulary.MASK]
+
+    def _without_mask(self) -> UserError:
+        return UserError(
+            f"the vocabulary of {self.vocab_size} pieces has no {vocabulary.MASK}, "
+            "which masked language modelling needs"
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The settings. The vocabulary is not among them: `save_assets` keeps it."""
@@ -319,129 +372,55 @@ class BertTokenizer(keras.layers.Layer):
             "strip_accents": self.strip_accents,
             "split_chinese": self.split_chinese,
             "name": self.name,
+            "added_tokens": [token.to_dict() for token in self._added],
+            "max_length": self.max_length,
+            "max_word_chars": self.max_word_chars,
         }
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the settings that decide the ids of a text, to compare tokenizers by.
+
+        They have the form that the configuration had in earlier releases, where there are no
+        added tokens. The longest word is left out, as no text of a corpus depends on it.
+        """
+        config = self.get_config()
+        names = ("vocabulary", "lowercase", "strip_accents", "split_chinese")
+        added = {"added_tokens": config["added_tokens"]} if self._added else {}
+        return {**{name: config[name] for name in names}, "name": None, **added}
 
     def save_assets(self, dir_path: str) -> None:
         """Writes vocab.txt into a folder of a `.keras` archive."""
-        vocabulary.write(self._ready.pieces, pathlib.Path(dir_path) / vocabulary.FILE_NAME)
+        vocabulary.write(self._ready.base, pathlib.Path(dir_path) / vocabulary.FILE_NAME)
 
     def load_assets(self, dir_path: str) -> None:
         """Reads what `save_assets` wrote."""
         self._set_vocabulary(pathlib.Path(dir_path) / vocabulary.FILE_NAME)
 
     def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
-        """Writes vocab.txt and tokenizer_config.json as Hugging Face's BertTokenizer reads."""
-        folder = pathlib.Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        vocabulary.write(self._ready.pieces, folder / vocabulary.FILE_NAME)
-        config = {
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": self.lowercase,
-            "strip_accents": self.strip_accents,
-            "tokenize_chinese_chars": self.split_chinese,
-            "cls_token": vocabulary.CLS,
-            "mask_token": vocabulary.MASK,
-            "pad_token": vocabulary.PAD,
-            "sep_token": vocabulary.SEP,
-            "unk_token": vocabulary.UNKNOWN,
-        }
-        text = json.dumps(config, indent=2, sort_keys=True)
-        (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        """Writes vocab.txt, tokenizer_config.json and tokenizer.json as transformers reads them."""
+        pretrained_files.write(pathlib.Path(directory), self)
 
     @classmethod
     def from_pretrained(cls, directory: str | os.PathLike[str], **settings: Any) -> BertTokenizer:
         """Reads a Hugging Face directory.
 
-        Where tokenizer_config.json says nothing of casing, the vocabulary decides: one with
-        capitals in more than one piece of a hundred is cased.
+        Where no file says anything of casing, the vocabulary decides: one with capitals in more
+        than one piece of a hundred is cased.
 
         Args:
-            directory: holds vocab.txt and, usually, tokenizer_config.json.
+            directory: holds vocab.txt or tokenizer.json and, usually, tokenizer_config.json.
             settings: arguments of the class that override what the directory says.
+
+        Raises:
+            UserError: a file is damaged, the files disagree, or the tokenizer is not BERT's.
         """
-        folder = pathlib.Path(directory)
-        pieces = vocabulary.read(folder / vocabulary.FILE_NAME)
-        config = _read_config(folder / CONFIG_FILE)
-        found = {
-            "lowercase": config.get("do_lower_case", not vocabulary.is_cased(pieces)),
-            "strip_accents": config.get("strip_accents"),
-            "split_chinese": config.get("tokenize_chinese_chars", True),
-        }
-        return cls(pieces, **{**found, **settings})
+        return cls(**{**pretrained_files.read(pathlib.Path(directory)), **settings})
 
 
-def _read_config(path: pathlib.Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); expected a tokenizer's settings") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path}: a JSON {type(config).__name__}; expected an object")
-    return config
-
-
-def _check_case(pieces: list[str], lowercase: bool) -> None:
-    """Warns when the casing cannot be the one that the vocabulary was made for."""
-    cased = vocabulary.is_cased(pieces)
-    if lowercase and cased:
-        warnings.warn(
-            "lowercase=True, but the vocabulary has pieces with capitals, which lower-cased "
-            "text never reaches; casing must follow the checkpoint",
-            stacklevel=4,
-        )
-    # A short list of pieces may well hold no capital by chance.
-    if not lowercase and not cased and len(pieces) > 1000:
-        warnings.warn(
-            "lowercase=False, but the vocabulary has no pieces with capitals: words with "
-            "capitals will be [UNK]; casing must follow the checkpoint",
-            stacklevel=4,
-        )
-
-
-def _strings(texts: Any, what: str) -> tf.Tensor:
-    """Anything stringy as a string vector."""
-    if isinstance(texts, tf.Variable):
-        texts = tf.convert_to_tensor(texts)
-    if not tf.is_tensor(texts):
-        texts = _constant([texts] if isinstance(texts, (str, bytes)) else texts, what)
-    if not isinstance(texts, tf.Tensor) or texts.dtype != tf.string:
-        kind = getattr(texts, "dtype", None)
-        kind = kind.name if kind is not None else type(texts).__name__
-        raise UserError(f"{what}: a {type(texts).__name__} of {kind}; expected strings")
-    rank = texts.shape.rank
-    if rank == 0:
-        return tf.reshape(texts, [1])
-    if rank not in (1, None):
-        raise UserError(f"{what}: shape {texts.shape}; expected a vector of strings")
-    return tf.ensure_shape(texts, [None]) if rank is None else texts
-
-
-def _constant(texts: Any, what: str) -> tf.Tensor:
-    """A Python sequence or array of strings as a tensor."""
-    rows = texts.tolist() if isinstance(texts, np.ndarray) else texts
-    if isinstance(rows, (str, bytes)) or not isinstance(rows, Iterable):
-        rows = [rows]
-    rows = list(rows)
-    for index, row in enumerate(rows):
-        if not isinstance(row, (str, bytes)):
-            raise UserError(
-                f"{what}: row {index} is {row!r}, a {type(row).__name__}; expected a string"
-            )
-    try:
-        return tf.constant(rows, tf.string)
-    except ValueError:
-        clean = [_without_surrogates(row) if isinstance(row, str) else row for row in rows]
-        return tf.constant(clean, tf.string)
-
-
-def _without_surrogates(text: str) -> str:
-    return "".join(_SURROGATE if "\ud800" <= char <= "\udfff" else char for char in text)
-
-
-def _check_counts(texts: tf.Tensor, pairs_: tf.Tensor) -> None:
-    if not texts.shape.is_compatible_with(pairs_.shape):
-        raise UserError(
-            f"pairs: {pairs_.shape[0]} strings for {texts.shape[0]} texts; expected as many"
-        )
+def _whole_number(value: Any, name: str, least: int, most: int | None) -> int:
+    """A number, or a UserError."""
+    valid = isinstance(value, int) and not isinstance(value, bool)
+    if not valid or value < least or (most is not None and value > most):
+        expected = f"at least {least}" if most is None else f"{least} to {most}"
+        raise UserError(f"{name}={value!r}: expected a whole number, {expected}")
+    return value

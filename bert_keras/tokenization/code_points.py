@@ -106,6 +106,16 @@ def can_occur(piece: str) -> bool:
     return all(kind[ord(char)] not in (REMOVED, SPACE) for char in piece)
 
 
+def forms(text: str) -> set[str]:
+    """The characters of a text and all that normalisation makes of them."""
+    data = unicode()
+    codes = {ord(char) for char in text}
+    codes |= {ord(char.lower()) for char in text if char.isascii()}
+    codes |= {part for code in codes for part in data.lower.get(code, [])}
+    codes |= {part for code in codes for part in data.decompositions.get(code, [])}
+    return set(map(chr, codes))
+
+
 def to_private(text: str) -> str:
     """Ideographs moved to private use, so that the op takes them for letters."""
     if text.isascii():

@@ -16,16 +16,22 @@ import tensorflow as tf
 from bert_keras.tokenization import code_points as cp
 from bert_keras.tokenization import context
 
+# As in Google's code since November 2018; earlier, and in transformers, 100.
 MAX_WORD_CHARS = 200
+# The largest repeat count of an RE2 expression.
+MOST_WORD_CHARS = 1000
 
 _shifted = tf.bitwise.right_shift
 
-# Rows that need no table: printable ASCII and white space, no word over 200 characters.
-# Lower-casing keeps their length, so positions in them are positions in the source.
-PLAIN_ROW = (
-    rf"(?:[0-9A-Za-z]{{0,{MAX_WORD_CHARS}}}[\t\n\r -/:-@\[-`{{-~]+)*"
-    rf"[0-9A-Za-z]{{0,{MAX_WORD_CHARS}}}"
-)
+# Rows that need no table: printable ASCII and white space. Lower-casing keeps their length, so
+# positions in them are positions in the source.
+ASCII_ROW = r"[\t\n\r -~]*"
+
+
+def plain_row(max_word_chars: int) -> str:
+    """Returns the expression for an `ASCII_ROW` whose words are not too long."""
+    word = rf"[0-9A-Za-z]{{0,{max_word_chars}}}"
+    return rf"(?:{word}[\t\n\r -/:-@\[-`{{-~]+)*{word}"
 
 
 def _sequence_table() -> np.ndarray:
@@ -66,20 +72,26 @@ class Normalizer:
 
     Args:
         alphabet, lowercase, strip_accents, split_chinese: see `code_points.build`.
+        max_word_chars: the longest word that is not [UNK] as a whole; None leaves long words
+            as they are.
     """
 
     def __init__(
-        self, alphabet: set[str], lowercase: bool, strip_accents: bool, split_chinese: bool
+        self,
+        alphabet: set[str],
+        lowercase: bool,
+        strip_accents: bool,
+        split_chinese: bool,
+        max_word_chars: int | None = MAX_WORD_CHARS,
     ):
+        self._max_word_chars = max_word_chars
         tables = cp.build(alphabet, lowercase, strip_accents, split_chinese)
-        is_break = np.zeros(256, bool)
-        is_break[[i for i in range(2, 128) if not chr(i).isalnum()]] = True
         with tf.init_scope():
             self._sequences = tf.constant(_sequence_table())
             self._page_index = tf.constant(tables.page_index)
             self._entries = tf.constant(tables.entries)
             self._pool = tf.constant(tables.pool)
-            self._is_break = tf.constant(is_break)
+            self._is_break = tf.constant(_breaks())
             self._context = context.Context(tables, lowercase)
         # Text that keeps case and accents is the same in any context.
         self._has_context = lowercase or strip_accents
@@ -99,16 +111,15 @@ class Normalizer:
         """
         sizes = tf.strings.length(texts) + 1
         row_ends = tf.cumsum(sizes)
-        data = tf.io.decode_raw(tf.strings.reduce_join(texts + cp.ROW_BREAK), tf.uint8)
+        data = join_rows(texts)
         heads = self._decode(data, row_ends - 1)
         entries = self._lookup(heads.codes)
         if self._has_context:
             heads, entries = self._in_context(data, heads, entries)
         output, segment_outputs = self._assemble(data, heads, entries)
-        output = self._without_long_words(output)
-        rows = tf.raw_ops.StringSplitV2(
-            input=[_bytes_to_string(output)], sep=cp.ROW_BREAK, maxsplit=-1
-        ).values[: tf.size(texts)]
+        if self._max_word_chars is not None:
+            output = without_long_words(output, self._is_break, self._max_word_chars)
+        rows = split_rows(output, tf.size(texts))
         if unit is None:
             return rows, None
         row_sources = row_ends - sizes
@@ -217,22 +228,78 @@ class Normalizer:
         output = tf.gather(tf.concat([data, self._pool], 0), segments.rt_dense_values)
         return output, segments.rt_nested_splits
 
-    def _without_long_words(self, output: tf.Tensor) -> tf.Tensor:
-        """Overwrites words over 200 characters, so that they come out as [UNK]."""
-        is_break = tf.gather(self._is_break, tf.cast(output, tf.int32))
-        breaks = tf.where(is_break)[:, 0]
-        gaps = breaks - tf.concat([[-1], breaks[:-1]], 0)
+    def characters_before(
+        self, texts: tf.Tensor, row: tf.Tensor, positions: tf.Tensor
+    ) -> tf.Tensor:
+        """Converts byte positions to character positions.
 
-        def overwrite() -> tf.Tensor:
-            word = tf.cumsum(tf.cast(is_break, tf.int32))
-            continues = tf.bitwise.bitwise_and(output, 0xC0) == 0x80
-            counts = tf.math.bincount(tf.boolean_mask(word, ~(is_break | continues)))
-            is_long = tf.concat([counts > MAX_WORD_CHARS, [False]], 0)
-            long = tf.gather(is_long, tf.minimum(word, tf.size(counts)))
-            unknown = tf.constant(ord(cp.UNKNOWN_LETTER), tf.uint8)
-            return tf.where(long & ~is_break, unknown, output)
+        Args:
+            texts: string [rows], at least one row.
+            row, positions: int32 [n], row number and position in that row, in bytes.
 
-        return tf.cond(tf.reduce_max(gaps) > MAX_WORD_CHARS + 1, overwrite, lambda: output)
+        Returns:
+            int32 [n]: how many characters of the valid UTF-8 stand before it in its row.
+        """
+        sizes = tf.strings.length(texts) + 1
+        row_ends = tf.cumsum(sizes)
+        heads = self._decode(join_rows(texts), row_ends - 1)
+
+        def count(places: tf.Tensor) -> tf.Tensor:
+            # The last row's end is a head behind every position.
+            return places - tf.gather(heads.dropped, tf.searchsorted(heads.positions, places))
+
+        row_starts = row_ends - sizes
+        absolute = tf.gather(row_starts, row) + positions
+        return count(absolute) - tf.gather(count(row_starts), row)
+
+
+def join_rows(texts: tf.Tensor) -> tf.Tensor:
+    """string [rows] to their bytes, uint8, each row followed by `ROW_BREAK`."""
+    return tf.io.decode_raw(tf.strings.reduce_join(texts + cp.ROW_BREAK), tf.uint8)
+
+
+def split_rows(data: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """The reverse of `join_rows`, for `count` rows."""
+    return tf.raw_ops.StringSplitV2(
+        input=[_bytes_to_string(data)], sep=cp.ROW_BREAK, maxsplit=-1
+    ).values[:count]
+
+
+def shorten_words(texts: tf.Tensor, max_word_chars: int) -> tf.Tensor:
+    """Overwrites words of too many characters in normalised rows, which keep their lengths."""
+    suspect = tf.strings.length(texts) > max_word_chars
+    suspect &= ~tf.strings.regex_full_match(texts, plain_row(max_word_chars))
+
+    def overwrite() -> tf.Tensor:
+        data = without_long_words(join_rows(texts), tf.constant(_breaks()), max_word_chars)
+        return split_rows(data, tf.size(texts))
+
+    return tf.cond(tf.reduce_any(suspect), overwrite, lambda: texts)
+
+
+def _breaks() -> np.ndarray:
+    """Marks the bytes between words: ASCII that is no letter or digit, `ROW_BREAK` included."""
+    is_break = np.zeros(256, bool)
+    is_break[[i for i in range(2, 128) if not chr(i).isalnum()]] = True
+    return is_break
+
+
+def without_long_words(data: tf.Tensor, breaks: tf.Tensor, max_word_chars: int) -> tf.Tensor:
+    """Overwrites words of too many characters, so that they come out as [UNK]."""
+    is_break = tf.gather(breaks, tf.cast(data, tf.int32))
+    places = tf.where(is_break)[:, 0]
+    gaps = places - tf.concat([[-1], places[:-1]], 0)
+
+    def overwrite() -> tf.Tensor:
+        word = tf.cumsum(tf.cast(is_break, tf.int32))
+        continues = tf.bitwise.bitwise_and(data, 0xC0) == 0x80
+        counts = tf.math.bincount(tf.boolean_mask(word, ~(is_break | continues)))
+        is_long = tf.concat([counts > max_word_chars, [False]], 0)
+        long = tf.gather(is_long, tf.minimum(word, tf.size(counts)))
+        unknown = tf.constant(ord(cp.UNKNOWN_LETTER), tf.uint8)
+        return tf.where(long & ~is_break, unknown, data)
+
+    return tf.cond(tf.reduce_max(gaps) > max_word_chars + 1, overwrite, lambda: data)
 
 
 def _interleave(runs: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
@@ -293,3 +360,38 @@ def _origin(source: Source, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
     into = positions - tf.gather(source.segment_outputs, segment)
     origin = tf.gather(source.segment_sources, segment)
     return origin + tf.where(size > 0, 0, into), size
+
+
+def without_padding(
+    source: Source, row: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Takes off spans the spaces that stand for no white space of the source.
+
+    Such a space is put beside an ideograph or a punctuation mark of more than one byte, and a
+    token that takes the white space next to it reaches over that one too.
+
+    Args:
+        source, row, starts, ends: as for `to_source`.
+
+    Returns:
+        the starts and ends without it.
+    """
+    base = tf.gather(source.row_outputs, row)
+
+    def edges(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where the replaced characters begin and end that hold these bytes of the result."""
+        segment = tf.gather(source.segment_of, places)
+        begin = tf.gather(source.segment_outputs, segment)
+        return begin, tf.gather(source.segment_outputs, segment + 1)
+
+    def is_replaced(places: tf.Tensor) -> tf.Tensor:
+        return tf.gather(source.segment_sizes, tf.gather(source.segment_of, places)) > 0
+
+    first, last = base + starts, base + ends - 1
+    # No token begins with the last byte of several, and ends behind them, but with a space.
+    begin, end = edges(first)
+    moved = is_replaced(first) & (first == end - 1) & (first > begin) & (last >= end)
+    starts += tf.cast(moved, tf.int32)
+    begin, end = edges(last)
+    moved = is_replaced(last) & (last == begin) & (last < end - 1) & (first < begin)
+    return starts, ends - tf.cast(moved, tf.int32)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 
 from bert_keras.errors import UserError
 from bert_keras.tokenization import code_points
@@ -15,7 +16,7 @@ FILE_NAME = "vocab.txt"
 _SUFFIX = "##"
 
 
-def read(source: str | os.PathLike[str] | Sequence[str]) -> list[str]:
+def read(source: str | os.PathLike[str] | Sequence[str], added: Collection[str] = ()) -> list[str]:
     """Reads a vocabulary.
 
     Lines end at "\\n" alone, whatever else Unicode calls a line end, and white space round
@@ -24,6 +25,7 @@ def read(source: str | os.PathLike[str] | Sequence[str]) -> list[str]:
 
     Args:
         source: path of a vocab.txt, or the pieces.
+        added: tokens that follow it, among which a special token may be.
 
     Returns:
         The pieces; a piece's index is its id.
@@ -37,13 +39,18 @@ def read(source: str | os.PathLike[str] | Sequence[str]) -> list[str]:
     else:
         pieces, where = list(source), "vocabulary"
     pieces = [piece.strip() for piece in pieces]
-    missing = [token for token in REQUIRED if token not in pieces]
+    check_special(pieces, where, added)
+    return pieces
+
+
+def check_special(pieces: Sequence[str], where: str, added: Collection[str] = ()) -> None:
+    """Raises a UserError where the special tokens are not all there."""
+    missing = [token for token in REQUIRED if token not in pieces and token not in added]
     if missing:
         raise UserError(
             f"{where}: {len(pieces)} pieces without {', '.join(missing)}; "
             f"a BERT vocabulary has {', '.join(REQUIRED)}"
         )
-    return pieces
 
 
 def _read_lines(path: pathlib.Path) -> list[str]:
@@ -103,6 +110,24 @@ def is_cased(pieces: Sequence[str]) -> bool:
     """
     plain = [piece for piece in pieces if not piece.startswith("[")]
     return 100 * sum(piece != piece.lower() for piece in plain) > len(plain)
+
+
+def check_case(pieces: list[str], lowercase: bool) -> None:
+    """Warns when the casing cannot be the one that the vocabulary was made for."""
+    cased = is_cased(pieces)
+    if lowercase and cased:
+        warnings.warn(
+            "lowercase=True, but the vocabulary has pieces with capitals, which lower-cased "
+            "text never reaches; casing must follow the checkpoint",
+            stacklevel=4,
+        )
+    # A short list of pieces may well hold no capital by chance.
+    if not lowercase and not cased and len(pieces) > 1000:
+        warnings.warn(
+            "lowercase=False, but the vocabulary has no pieces with capitals: words with "
+            "capitals will be [UNK]; casing must follow the checkpoint",
+            stacklevel=4,
+        )
 
 
 def word_text(piece: str) -> str:

@@ -323,17 +323,45 @@ def test_load_gives_encoder_and_tokenizer(write, state):
     assert output["pooled_output"].shape == (1, 32)
 
 
-@pytest.mark.parametrize("change", [-1, -40, 1])
-def test_a_vocabulary_of_another_size_is_refused(change, write, state, pieces):
+def test_a_tokenizer_cuts_at_the_positions_of_the_model(write, state):
     folder = write(state)
-    changed = pieces[:change] if change < 0 else [*pieces, "more"]
-    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in changed))
+    positions = checkpoints.open_checkpoint(folder).config.max_position_embeddings
+    encoder, tokenizer = checkpoints.load(folder)
+
+    text = "the cats sat. " * 600
+
+    assert tokenizer.max_length == positions < 512
+    assert encoder(tokenizer([text]))["sequence_output"].shape == (1, positions, 32)
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 9}')
+    assert checkpoints.load(folder)[1].max_length == 9
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 1e30}')
+    assert checkpoints.load(folder)[1].max_length == positions
+
+
+def test_a_table_with_fewer_rows_than_the_vocabulary_is_refused(write, state, pieces):
+    folder = write(state)
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in [*pieces, "more"]))
 
     with pytest.raises(
-        UserError,
-        match=f"vocab.txt: the vocabulary has {97 + change} entries, the model's vocab_size is 97",
+        UserError, match="vocab.txt: the vocabulary has 98 entries, the model's vocab_size is 97;"
     ):
         checkpoints.load(folder)
+
+
+@pytest.mark.parametrize("change", [-1, -40])
+def test_a_table_with_more_rows_than_the_vocabulary_is_warned_of(change, write, state, pieces):
+    folder = write(state)
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces[:change]))
+
+    with pytest.warns(
+        UserWarning,
+        match=f"vocab.txt: the vocabulary has {97 + change} entries, the model's vocab_size is 97; "
+        f"rows {97 + change} to 96 of its table are no token's",
+    ):
+        encoder, tokenizer = checkpoints.load(folder)
+
+    assert tokenizer.vocab_size == 97 + change
+    assert encoder.embeddings.word_embeddings.shape[0] == 97
 
 
 def test_a_table_padded_to_a_multiple_of_eight_is_accepted(write, state):

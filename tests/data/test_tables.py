@@ -108,6 +108,7 @@ def test_header_without_rows(reader: object) -> None:
         ("tsv", ["a\tb", "1\t2\t3"], r"^f:2: received 3 field\(s\), expected 2 \(a, b\)$"),
         ("csv", ["a,b", '"x', 'y",1', "z"], r"^f:4: received 1 field\(s\), expected 2"),
         ("csv", ["a,b", "x,1", '"never closed,2', "more"], "^f:3: unexpected end of data"),
+        ("csv", ["\rtext", "x"], "^f:1: new-line character seen in unquoted field"),
         ("csv", ["a,b", '"x"y,2'], "^f:2: .* expected separated values"),
         ("jsonl", ['{"a": 1}', "{'a': 1}"], r"^f:2: not JSON at character 2 \("),
         ("jsonl", ["[1, 2]"], r"^f:1: received the JSON value 1, expected an object"),

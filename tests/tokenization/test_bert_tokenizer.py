@@ -198,10 +198,10 @@ def test_casing_that_does_not_fit_is_warned_of(data: pathlib.Path) -> None:
 def test_a_broken_configuration(small: BertTokenizer, tmp_path: pathlib.Path) -> None:
     small.save_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text("{")
-    with pytest.raises(UserError, match=r"tokenizer_config\.json: not JSON"):
+    with pytest.raises(UserError, match=r"tokenizer_config\.json:1: is not JSON"):
         BertTokenizer.from_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text("[]")
-    with pytest.raises(UserError, match="a JSON list; expected an object"):
+    with pytest.raises(UserError, match="expected a JSON object, received list"):
         BertTokenizer.from_pretrained(tmp_path)
 
 

@@ -102,7 +102,7 @@ def test_slices(complete: Any, texts: list[str]) -> None:
 @given(st.lists(ASCII, min_size=1, max_size=8))
 @settings(max_examples=25, deadline=None)
 def test_the_plain_path_equals_the_table_path(small: BertTokenizer, texts: list[str]) -> None:
-    split = small._ready.wordpiece
+    split = small._ready.tokenize
     rows = tf.strings.lower(tf.constant(texts))
     nothing_plain = tf.zeros([len(texts)], tf.bool)
     for unit in ("char", "byte"):
