@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from bert_keras.data.text_words import PlacedWords
-from bert_keras.metrics.tag_schemes import NO_SCHEME, spans_of
+from bert_keras.metrics.tag_schemes import NO_SCHEME, spans_of, standard_tags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +38,26 @@ class Tagging:
 
 
 def tagging_of(
-    placed: PlacedWords, tags: Sequence[str], scores: Sequence[float], scheme: str
+    placed: PlacedWords,
+    tags: Sequence[str],
+    scores: Sequence[float],
+    scheme: str,
+    standard: Sequence[str] | None = None,
 ) -> Tagging:
-    """The answer for a sentence, given the tag of each word and its probability."""
+    """Returns the answer for a sentence.
+
+    Args:
+        placed: its words.
+        tags: the tag of each.
+        scores: the tags' probabilities.
+        scheme: of the tags; entities are found unless it is "none".
+        standard: the tags as `metrics.tag_schemes` writes them, by default found from the tags.
+    """
+    spans = []
+    if scheme != NO_SCHEME:
+        spans = spans_of(standard_tags([tags])[0] if standard is None else standard)
     found = []
-    for kind, begin, end in spans_of(tags) if scheme != NO_SCHEME else []:
+    for kind, begin, end in spans:
         start, stop = placed.starts[begin], placed.ends[end - 1]
         score = sum(scores[begin:end]) / (end - begin)
         found.append(Entity(kind, placed.text[start:stop], start, stop, score))

@@ -83,10 +83,14 @@ class TokenTagger(WordTask):
         if self.crf is not None and not self.crf.built:
             self.crf.num_tags = len(names)
             self.crf.build()
-            ends = [*names, tag_schemes.OUTSIDE]
+            ends = [*self.standard_labels, tag_schemes.OUTSIDE]
             allowed = [[tag_schemes.allowed(a, b, scheme) for b in ends] for a in ends]
             self.crf.constrain(np.array(allowed))
             self.decoder = tag_decoding.SequenceDecoder(self.crf)
+
+    def _set_up(self, x: Any, y: Any) -> None:
+        super()._set_up(x, y)
+        self.check_training_tags(x, y)
 
     def call(self, features: Batch, training: bool = False) -> Any:
         """Float32 logits `[batch, length, tags]`."""
@@ -95,11 +99,11 @@ class TokenTagger(WordTask):
 
     def loss_terms(self, outputs: Any, labels: Any, weights: Any) -> StepResult:
         """Cross-entropy of the labelled tokens, or the CRF's of each row's, in sum; the weight
-        is their number. `labels` are int32 `[batch, length]`."""
-        labelled = labels != NO_LABEL
+        is their number. `labels` are int32 `[batch, length]`; unknown tags count nothing."""
+        labelled = (labels != NO_LABEL) & (labels < len(self.labels))
         weight = tf.cast(labelled, tf.float32)
         if self.crf is None:
-            labels = tf.maximum(labels, 0)
+            labels = tf.where(labelled, labels, 0)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs) * weight
         else:
             # The labelled tokens of a row, and only these, are neighbours.
@@ -130,35 +134,46 @@ class TokenTagger(WordTask):
 
     def answers(self, prepared: Any, outputs: TaggedWords) -> list[Tagging]:
         scores = prepared.by_sentence(outputs.scores)
-        parts = zip(prepared.placed, self._names(prepared, outputs.tags), scores, strict=True)
-        return [tagging_of(*part, str(self.tag_scheme)) for part in parts]
+        names = prepared.by_sentence(np.asarray(self.labels, object)[outputs.tags])
+        standard = self._standard_names(prepared, outputs.tags)
+        parts = zip(prepared.placed, names, scores, standard, strict=True)
+        return [
+            tagging_of(placed, tags, own, str(self.tag_scheme), written)
+            for placed, tags, own, written in parts
+        ]
 
-    def _names(self, prepared: PreparedWords, tags: np.ndarray) -> list[list[str]]:
-        """The names of the tags `[W]`, sentence by sentence."""
-        return prepared.by_sentence(np.asarray(self.labels, object)[tags])
+    def _standard_names(self, prepared: PreparedWords, tags: np.ndarray) -> list[list[str]]:
+        """Returns the tags of the indices `[W]` in standard form, sentence by sentence."""
+        return prepared.by_sentence(np.asarray(self.standard_labels, object)[tags])
 
     def metrics_of(self, prepared: Any, outputs: TaggedWords) -> dict[str, float]:
-        """Loss, accuracy of words, and precision, recall and F1 of entities."""
+        """Loss, accuracy of words, and precision, recall and F1 of entities.
+
+        The loss is that of the words whose tags are known. Words of other tags count as wrong, and
+        entities of other types as missed.
+        """
         gold, splits = prepared.word_labels, prepared.windows.splits
+        known = gold < len(self.labels)
+        logits, labels = outputs.logits[known], gold[known]
         if self.crf is None:
-            loss = tag_decoding.cross_entropies(outputs.logits, gold).sum()
+            loss = tag_decoding.cross_entropies(logits, labels).sum()
         else:
-            loss = self.decoder.cost(outputs.logits, gold, splits)
-        words = max(1, len(gold))
-        metrics = {"loss": float(loss) / words}
+            # As in training, the words with a label are neighbours.
+            kept = np.concatenate([[0], np.cumsum(known)])[splits]
+            loss = self.decoder.cost(logits, labels, kept)
+        metrics = {"loss": float(loss) / max(1, len(labels))}
         if self.tag_scheme != tag_schemes.NO_SCHEME:
             score = self._scores(prepared, outputs).micro
             metrics |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
-        return {**metrics, "accuracy": int(np.sum(gold == outputs.tags)) / words}
+        return {**metrics, "accuracy": int(np.sum(gold == outputs.tags)) / max(1, len(gold))}
 
     def _scores(self, prepared: PreparedWords, outputs: TaggedWords) -> entities.EntityScores:
         plain = self.tag_scheme == tag_schemes.NO_SCHEME
         spans_of = entities.word_spans if plain else tag_schemes.spans_of
-        gold, found = (
-            map(spans_of, self._names(prepared, tags))
-            for tags in (prepared.word_labels, outputs.tags)
+        found = self._standard_names(prepared, outputs.tags)
+        return entities.entity_scores(
+            map(spans_of, prepared.examples.tags or []), map(spans_of, found)
         )
-        return entities.entity_scores(gold, found)
 
     def details(self, prepared: Any, outputs: TaggedWords) -> dict[str, Any]:
         """The scores of each type (of each tag, if tags have no prefixes), and their means."""

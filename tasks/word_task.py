@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
+from bert_keras.data.examples import sorted_labels
 from bert_keras.data.source import DataSource
 from bert_keras.data.tagged_sentences import TaggedSentences, read_tagged, sentences_of
 from bert_keras.data.text_words import PlacedWords, place_words, split_words
@@ -28,7 +30,8 @@ class PreparedWords(Prepared):
     """Sentences as windows of tokens.
 
     Attributes:
-        labels: of the tokens, int32: `NO_LABEL` but for the one that stands for each word.
+        labels: of the tokens, int32: `NO_LABEL` but for the one that stands for each word. A tag
+            that the model does not know has the index behind its last.
         placed: the words of each sentence in its text.
         windows: which tokens stand for the words.
     """
@@ -91,18 +94,27 @@ class WordTask(LabelledTask):
         Every tag that an entity of a known type may have is known, O first.
 
         Raises:
-            UserError: tags obey no scheme (names file and line), or are all alike.
+            UserError: a tag is written in another way than the others, or is not among the given
+                labels (names file and line); or the tags are all alike.
         """
+        names = [str(label) for label in given.get("labels") or ()]
+        if names:
+            train = train.with_tag_names(names)
+        elif train.has_numbers():
+            logging.warning(
+                "%s: the tags are numbers, so no entities are found or scored; labels=O,B-PER,… "
+                "gives their names in order",
+                train.source,
+            )
         sentences = train.tags or []
-        scheme = given.get("tag_scheme") or tag_schemes.detect_scheme(sentences, train.where)
-        distinct = {tag for tags in sentences for tag in tags}
-        labels = sorted(distinct)
+        scheme = given.get("tag_scheme") or _scheme_of(train, names)
         if scheme != tag_schemes.NO_SCHEME:
             tag_schemes.check_prefixes(sentences, train.where)
-            types = {tag_schemes.split_tag(tag)[1] for tag in distinct - {tag_schemes.OUTSIDE}}
-            labels = tag_schemes.labels_of(types, scheme)
+        labels = names or _labels_of(sentences, scheme)
         if len(labels) < 2:
             raise UserError(f"{train.source}: has no tags but {labels}, expected at least two")
+        if names:
+            _check_tags(train, names, scheme)
         return {**given, "labels": given.get("labels") or labels, "tag_scheme": scheme}
 
     # What a Keras user passes.
@@ -133,8 +145,30 @@ class WordTask(LabelledTask):
 
     # Data.
 
+    def check_training_tags(self, x: Any, y: Any) -> None:
+        """Raises a UserError where training data has a tag that is not one of the labels."""
+        if not isinstance(x, TaggedSentences):
+            if y is None or isinstance(x, (tf.data.Dataset, Mapping)):
+                return
+            x = sentences_of(x, y)
+        labels = [str(label) for label in self.labels]
+        scheme = self.tag_scheme or tag_schemes.NO_SCHEME
+        _check_tags(x.with_tag_names(labels), labels, scheme)
+
+    @property
+    def standard_labels(self) -> list[str]:
+        """The labels as `metrics.tag_schemes` writes tags; without a scheme as they are."""
+        return _standard([[str(label) for label in self.labels]], self.tag_scheme)[0]
+
     def prepare(self, examples: TaggedSentences) -> PreparedWords:
-        """Words as tokens, tags as indices of the model's tags."""
+        """Words as tokens, tags as indices of the model's tags.
+
+        The examples of what is returned have their tags as `metrics.tag_schemes` writes them. A
+        tag that the model does not know counts as wrong, with a warning.
+
+        Raises:
+            UserError: the model knows none of the tags.
+        """
         if examples.texts is not None:
             placed = split_words(self.tokenizer, examples.texts)
         else:
@@ -143,26 +177,36 @@ class WordTask(LabelledTask):
         windows = encode_words(self.tokenizer, sentences, self.max_length)
         labels = None
         if examples.tags is not None:
+            examples = self._with_standard_tags(examples)
             labels = np.full(len(windows.inputs.token_ids), NO_LABEL, np.int32)
             labels[windows.tokens] = self._tag_ids(examples)
         return PreparedWords(examples, windows.inputs, labels, placed, windows)
 
+    def _with_standard_tags(self, examples: TaggedSentences) -> TaggedSentences:
+        names = [str(label) for label in self.labels]
+        named = examples.with_tag_names(names)
+        if named is not examples:
+            logging.warning(
+                "%s: the tags are numbers and taken for indices of the model's labels: %s",
+                *(examples.source, ", ".join(names)),
+            )
+        return dataclasses.replace(named, tags=_standard(named.tags or [], self.tag_scheme))
+
     def _tag_ids(self, examples: TaggedSentences) -> list[int]:
-        """The index of every word's tag."""
-        names = self.names_in({tag for tags in examples.tags or () for tag in tags})
-        index = {label: position for position, label in enumerate(names)}
-        scheme = self.tag_scheme or tag_schemes.NO_SCHEME
-        if scheme != tag_schemes.NO_SCHEME:
-            tag_schemes.check_prefixes(examples.tags or [], examples.where)
-        ids: list[int] = []
-        for sentence, tags in enumerate(examples.tags or []):
-            for word, tag in enumerate(tag_schemes.convert(tags, scheme)):
-                if tag not in index:
-                    raise UserError(
-                        f"{examples.where(sentence, word)}: unknown tag {tags[word]!r}, expected "
-                        f"one of {', '.join(map(str, index))}"
-                    )
-                ids.append(index[tag])
+        """Returns the index of every word's tag, that behind the last for unknown tags."""
+        labels, scheme = self.standard_labels, self.tag_scheme or tag_schemes.NO_SCHEME
+        index = {label: position for position, label in reversed(list(enumerate(labels)))}
+        ids = [
+            index.get(tag, len(labels))
+            for tags in examples.tags or []
+            for tag in tag_schemes.convert(tags, scheme)
+        ]
+        count = ids.count(len(labels))
+        if count:
+            message = _unknown_tag(examples, ids.index(len(labels)), self.labels)
+            if count == len(ids):
+                raise UserError(f"{message}, and no other word has one of these")
+            logging.warning("%s: this word and %d more count as wrong", message, count - 1)
         return ids
 
     def training_examples(self, prepared: Prepared) -> TokenLabelledExamples:
@@ -174,8 +218,56 @@ class WordTask(LabelledTask):
         `entities` and `gold_entities`."""
         row, scheme = self.answer_row(answer), self.tag_scheme or tag_schemes.NO_SCHEME
         tags = example["tags"]
-        gold = tagging_of(place_words(example["words"]), tags, [1.0] * len(tags), scheme)
+        gold = tagging_of(place_words(example["words"]), tags, [1.0] * len(tags), scheme, tags)
         entities = [dataclasses.asdict(entity) for entity in gold.entities]
         for entity in entities:
             del entity["score"]
         return {**example, "prediction": row.pop("tags"), **row, "gold_entities": entities}
+
+
+# Tags.
+
+
+def _standard(sentences: Sequence[Sequence[str]], scheme: str | None) -> list[list[str]]:
+    if scheme in (None, tag_schemes.NO_SCHEME):
+        return [list(tags) for tags in sentences]
+    return tag_schemes.standard_tags(sentences)
+
+
+def _scheme_of(train: TaggedSentences, names: Sequence[str]) -> str:
+    """Returns the scheme of the training data, or that of given labels with other letters."""
+    scheme = tag_schemes.detect_scheme(train.tags or [], train.where)
+    of_names = tag_schemes.scheme_of_labels(names)
+    if tag_schemes.NO_SCHEME in (scheme, of_names):
+        return scheme
+    return of_names if "IOBES" in (scheme, of_names) else scheme
+
+
+def _labels_of(sentences: Sequence[Sequence[str]], scheme: str) -> list[str]:
+    """Returns the tags of training data, and all that entities of their types may have."""
+    distinct = {tag for tags in _standard(sentences, scheme) for tag in tags}
+    if scheme == tag_schemes.NO_SCHEME:
+        return sorted_labels(distinct)
+    return tag_schemes.labels_of(tag_schemes.types_of(distinct), scheme)
+
+
+def _check_tags(train: TaggedSentences, labels: Sequence[str], scheme: str) -> None:
+    """Raises a UserError, with file and line, where a training tag is not among the labels."""
+    known, place = set(_standard([labels], scheme)[0]), 0
+    for tags in _standard(train.tags or [], scheme):
+        for tag in tag_schemes.convert(tags, scheme):
+            if tag not in known:
+                raise UserError(_unknown_tag(train, place, labels))
+            place += 1
+
+
+def _unknown_tag(examples: TaggedSentences, place: int, labels: Sequence[Any]) -> str:
+    """Returns a message that names an unknown tag by its place among all words."""
+    for sentence, tags in enumerate(examples.tags or ()):
+        if place < len(tags):
+            return (
+                f"{examples.where(sentence, place)}: the tag {tags[place]!r} is not one of "
+                f"{', '.join(map(str, labels))}"
+            )
+        place -= len(tags)
+    raise IndexError(place)

@@ -1,4 +1,4 @@
-"""`bert-keras convert`: a checkpoint of any format, written in another."""
+"""`bert-keras convert`: writes a checkpoint, or annotations of texts, in another format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from absl import flags
 from bert_keras import checkpoints
 from bert_keras.checkpoints import google_tf1, names
 from bert_keras.checkpoints.replacing import replacing_files
+from bert_keras.commands.loading import bad_rows_of
 from bert_keras.config import BertConfig
+from bert_keras.data.annotations import read_annotations
+from bert_keras.data.files import write_json_lines
+from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 
 # What a checkpoint is called by the heads that it has; the first row that fits decides.
@@ -29,13 +33,55 @@ _KEPT_SETTINGS = ("id2label", "label2id", "problem_type", "bert_keras")
 _WITH_LABELS = ("BertForSequenceClassification", "BertForTokenClassification")
 # Formats of one file, which holds what is needed to run a model and no more.
 _TO_RUN = ("onnx", "litert")
+# What annotations of texts become.
+_SENTENCES = "tagged_sentences"
 
 
 def run(values: flags.FlagValues) -> int:
     """Converts `--from` to `--output` and prints one line about what was written."""
     source = values["from"].value  # `values.from` is not Python: the name is a keyword
+    if values.to == _SENTENCES:
+        print(_convert_annotations(source, values))
+        return 0
+    for name in ("encoding", "bad_rows"):
+        if values[name].present:
+            raise UserError(f"--{name}: is for --to={_SENTENCES}, not {values.to}")
     print(convert(source, values.to, values.output, values.hidden_act))
     return 0
+
+
+def _convert_annotations(spec: str, values: flags.FlagValues) -> str:
+    """Writes what an annotation tool wrote as JSON lines of words and tags.
+
+    Returns:
+        One line that says what was written, and what was left out.
+
+    Raises:
+        UserError: the file is of no known tool, or has rows that cannot be used.
+    """
+    if values.hidden_act is not None:
+        raise UserError(f"--hidden_act: is for checkpoints, not for --to={_SENTENCES}")
+    output = pathlib.Path(values.output)
+    if output.is_dir():
+        raise UserError(f"--output={output}: is a directory, expected a file")
+    bad_rows = bad_rows_of(values)
+    found = read_annotations(DataSource(spec, encoding=values.encoding, bad_rows=bad_rows))
+    write_json_lines(output, map(dataclasses.asdict, found.sentences))
+    words = sum(len(one.words) for one in found.sentences)
+    entities = sum(tag.startswith("B-") for one in found.sentences for tag in one.tags)
+    report = (
+        f"{output}: {len(found.sentences)} sentences, {words} words, {entities} entities, from the "
+        f"form of {found.tool}"
+    )
+    if not bad_rows.skipped:
+        return report
+    skipped = output.with_name(f"{output.stem}.skipped_rows.jsonl")
+    write_json_lines(skipped, map(dataclasses.asdict, bad_rows.skipped))
+    first = bad_rows.skipped[0]
+    return (
+        f"{report}; left out {len(bad_rows.skipped)} row(s), see {skipped}; the first: "
+        f"{first.where}: {first.reason}"
+    )
 
 
 def convert(source: str, to: str, output: str, hidden_act: str | None = None) -> str:

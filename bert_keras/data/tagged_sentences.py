@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from bert_keras.data import tables
+from bert_keras.data.annotations import refuse_annotations
 from bert_keras.data.columns import choose_columns, first_column, named_column
-from bert_keras.data.examples import Examples, read_kind
+from bert_keras.data.delimited import read_tsv
 from bert_keras.data.json_tables import is_json, read_json
 from bert_keras.data.source import DataSource
 from bert_keras.data.table_source import as_text, read_columns, read_table
 from bert_keras.data.text_files import read_lines
+from bert_keras.data.word_columns import are_word_columns, read_word_columns
 from bert_keras.errors import UserError
 
 Words: TypeAlias = list[str]
 
-_DOCUMENT = "-DOCSTART-"
 _WORD_KEYS = ("words", "tokens")
 _TAG_KEYS = ("tags", "ner_tags", "ner", "pos_tags")
 # A character and its place in its word, as the files of Weibo NER have them; a broken emoji is two.
 _PLACED = re.compile(r"(\ufffd{2}|.)([0-9]+)")
-_A_TAG = re.compile(r"O|[BIES]-.+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TaggedSentences:
         texts: N plain texts, or None where there are words.
         source: the file, as messages name it.
         lines: the line of each sentence's first word, from 1; of lists, its number.
-        word_a_line: whether the words of a sentence are on lines of their own.
+        word_lines: the line of each word, where words have lines; else None.
     """
 
     words: list[Words] | None
@@ -44,14 +44,16 @@ class TaggedSentences:
     texts: list[str] | None
     source: str
     lines: list[int]
-    word_a_line: bool = False
+    word_lines: list[list[int]] | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def where(self, index: int, word: int = 0) -> str:
         """`source:line` of a sentence, or of one of its words, to begin a message with."""
-        return f"{self.source}:{self.lines[index] + (word if self.word_a_line else 0)}"
+        if self.word_lines is not None and self.word_lines[index]:
+            return f"{self.source}:{self.word_lines[index][word]}"
+        return f"{self.source}:{self.lines[index]}"
 
     def row(self, index: int) -> dict[str, Any]:
         """A sentence as JSON: `words` or `text`, and `tags` if it has any."""
@@ -61,9 +63,35 @@ class TaggedSentences:
         row = {"words": self.words[index]}
         return row if self.tags is None else {**row, "tags": self.tags[index]}
 
+    def has_numbers(self) -> bool:
+        """Returns whether all tags are numbers, indices of tags that have names elsewhere."""
+        tags = {tag for sentence in self.tags or () for tag in sentence}
+        return bool(tags) and all(map(str.isdecimal, tags))
+
+    def with_tag_names(self, names: Sequence[str]) -> TaggedSentences:
+        """Returns the sentences with names for tags that are numbers, from 0.
+
+        Tags that are no numbers, or names that are, stay as they are.
+
+        Raises:
+            UserError: there are not as many names.
+        """
+        if not self.has_numbers() or any(map(str.isdecimal, names)):
+            return self
+        named = []
+        for sentence, tags in enumerate(self.tags or ()):
+            for word, tag in enumerate(tags):
+                if int(tag) >= len(names):
+                    raise UserError(
+                        f"{self.where(sentence, word)}: received the tag {tag}, expected a name or "
+                        f"a number below {len(names)}, the number of labels"
+                    )
+            named.append([names[int(tag)] for tag in tags])
+        return dataclasses.replace(self, tags=named)
+
     def part(self, start: int, stop: int) -> TaggedSentences:
         """The sentences from `start` to before `stop`."""
-        fields = ("words", "tags", "texts", "lines")
+        fields = ("words", "tags", "texts", "lines", "word_lines")
         values = {name: getattr(self, name) for name in fields}
         cut = {name: value and value[start:stop] for name, value in values.items()}
         return dataclasses.replace(self, **cut)
@@ -100,40 +128,26 @@ def sentences_of(
 def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
     """Reads tagged sentences, or sentences to tag.
 
-    Any file is taken as columns, a word a line and a blank line between sentences, but for
-    `.jsonl` and `.json`, an object a line with lists of strings under `words` (or `tokens`) and
-    `tags` (or `ner_tags`, `ner`, `pos_tags`); columns of such lists of a `tfds:` split have the
-    same names. Sentences to tag may also be plain texts: a line each in `.txt` or `-`, or under
-    `text` in `.tsv`, `.csv`, `.jsonl` and `tfds:`; what looks like columns with tags is read as
-    such there too. `.gz` of any file is decompressed.
+    Any file is taken as columns, a word per line and a blank line between sentences, but for
+    `.jsonl`, `.json`, `.parquet` and `tfds:`, tables with lists under `words` (or `tokens`) and
+    `tags` (or `ner_tags`, `ner`, `pos_tags`). Sentences to tag may also be plain texts: a line
+    each in `.txt` or `-`, or under `text` in any table; what looks like columns with tags is read
+    as such there too. `.gz` of any text file is decompressed.
 
     Raises:
         UserError: one line with file, line, the value received and what was expected.
     """
-    name = source.spec.removesuffix(".gz").lower()
-    if name.startswith("tfds:") or source.suffix == ".parquet":
-        table = read_table(source, labelled)
-        if labelled or first_column(table, _WORD_KEYS):
-            return tagged_of_table(table, source, labelled)
-        return _texts_of_table(source)
-    if name.endswith(".csv"):
-        if labelled:
-            raise UserError(f"{source.spec}: is no data with tags, expected columns or .jsonl")
-        return _texts_of_table(source)
-    lines, title = read_lines(source.spec, source.encoding), source.title
-    if name.endswith((".jsonl", ".json")) or (name == "-" and is_json(lines[0])):
+    if source.spec.startswith("tfds:") or source.suffix in (".parquet", ".csv"):
+        return tagged_of_table(read_table(source, labelled), source, labelled)
+    lines = read_lines(source.spec, source.encoding)
+    if source.suffix in (".jsonl", ".json") or (source.spec == "-" and is_json(lines[0])):
         return tagged_of_table(read_json(source, lines), source, labelled)
-    plain = not labelled and name.endswith((".txt", ".tsv", "-")) and not _are_columns(lines)
-    if plain and name.endswith(".tsv"):
-        return _texts_of_table(source)
-    if plain:
-        return dataclasses.replace(sentences_of(texts=lines), source=title)
-    return _read_columns(title, lines, source, labelled)
-
-
-def _texts_of_table(source: DataSource) -> TaggedSentences:
-    found = read_kind(Examples, dataclasses.replace(source, pair_column=None), labelled=False)
-    return TaggedSentences(None, None, found.texts, found.source, found.lines)
+    is_text = source.suffix in (".txt", ".tsv") or source.spec == "-"
+    if labelled or not is_text or are_word_columns(lines):
+        return _of_columns(source, lines, labelled)
+    if source.suffix == ".tsv":
+        return tagged_of_table(read_tsv(source, lines), source, labelled)
+    return dataclasses.replace(sentences_of(texts=lines), source=source.title)
 
 
 # Lists of words and tags.
@@ -142,25 +156,46 @@ def _texts_of_table(source: DataSource) -> TaggedSentences:
 def tagged_of_table(
     table: tables.Table, source: DataSource, labelled: bool = True
 ) -> TaggedSentences:
-    """Returns the sentences of a table; `source` says which columns, and what of bad rows."""
+    """Returns the sentences of a table; `source` says which columns, and what of bad rows.
+
+    Raises:
+        UserError: one line with file, line, the value received and what was expected.
+    """
     words = named_column(table, "text_column", source.text_column)
     words = words or first_column(table, _WORD_KEYS)
+    tags = named_column(table, "label_column", source.label_column) if labelled else None
+    tags = tags or first_column(table, _TAG_KEYS)
+    if labelled and (words is None or tags is None):
+        refuse_annotations(table)
     if not labelled and not _holds_lists(table, words):
-        chosen = choose_columns(table, words, None, None, labelled=False)
-        (texts,), lines = read_columns(table, {chosen.text: as_text}, source.bad_rows)
-        return TaggedSentences(None, None, texts, table.source, lines)
+        return _texts_to_tag(table, source, words)
     words = _known_key(table, "text_column", words, _WORD_KEYS)
     if not labelled:
-        (found,), lines = read_columns(table, {words: _as_strings}, source.bad_rows)
+        (found,), lines = read_columns(table, {words: _as_words}, source.bad_rows)
         return TaggedSentences(found, None, None, table.source, lines)
-    tags = named_column(table, "label_column", source.label_column)
-    tags = _known_key(table, "label_column", tags or first_column(table, _TAG_KEYS), _TAG_KEYS)
-    converters = {words: _as_strings, tags: _as_strings}
+    tags = _known_key(table, "label_column", tags, _TAG_KEYS)
+    converters = {words: _as_words, tags: _as_tags}
     (found, answers), lines = read_columns(table, converters, source.bad_rows)
-    for line, own, answer in zip(lines, found, answers, strict=True):
-        if len(own) != len(answer):
-            raise UserError(f"{table.source}:{line}: {len(own)} words but {len(answer)} tags")
+    kept = []
+    for index, (line, own, answer) in enumerate(zip(lines, found, answers, strict=True)):
+        if len(own) == len(answer):
+            kept.append(index)
+        else:
+            reason = f"{len(own)} words but {len(answer)} tags, expected as many"
+            row = {words: own, tags: answer}
+            source.bad_rows.reject(f"{table.source}:{line}", reason, row)
+    if not kept:
+        raise UserError(f"{table.source}: has no rows that can be used")
+    found, answers, lines = ([part[index] for index in kept] for part in (found, answers, lines))
     return TaggedSentences(found, answers, None, table.source, lines)
+
+
+def _texts_to_tag(table: tables.Table, source: DataSource, column: str | None) -> TaggedSentences:
+    if column is None and first_column(table, ("text", "sentence")) is None:
+        refuse_annotations(table)
+    chosen = choose_columns(table, column, None, None, labelled=False)
+    (texts,), lines = read_columns(table, {chosen.text: as_text}, source.bad_rows)
+    return TaggedSentences(None, None, texts, table.source, lines)
 
 
 def _holds_lists(table: tables.Table, column: str | None) -> bool:
@@ -173,110 +208,49 @@ def _holds_lists(table: tables.Table, column: str | None) -> bool:
 def _known_key(table: tables.Table, argument: str, key: str | None, known: Sequence[str]) -> str:
     if key is None:
         raise UserError(
-            f"{table.header}: the keys are {tables.listed(table.columns)}, expected "
+            f"{table.header}: the columns are {tables.listed(table.columns)}, expected one of "
             f"{tables.listed(known)}, or {argument}"
         )
     return key
 
 
-def _as_strings(value: Any) -> Words:
+def _as_words(value: Any) -> Words:
+    """Returns a list of words; numbers are the texts that they are written as."""
+    return [as_text(part) for part in _as_list(value, "words")]
+
+
+def _as_tags(value: Any) -> Words:
+    """Returns a list of tags; numbers, indices of tags that have names elsewhere, as texts."""
+    tags = []
+    for number, part in enumerate(_as_list(value, "tags"), start=1):
+        is_index = isinstance(part, int) and not isinstance(part, bool)
+        tag = str(part) if is_index else part
+        if not isinstance(tag, str) or not tag.strip():
+            raise ValueError(f"has {tables.as_json(part)} at {number}, expected a tag")
+        tags.append(as_text(tag))
+    return tags
+
+
+def _as_list(value: Any, what: str) -> list[Any]:
     if value is tables.MISSING:
-        raise ValueError("is missing, expected a list of strings")
-    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-        raise ValueError(f"holds {tables.as_json(value)}, expected a list of strings")
-    return [as_text(part) for part in value]
+        raise ValueError(f"is missing, expected a list of {what}")
+    if not isinstance(value, list):
+        raise ValueError(f"holds {tables.as_json(value)}, expected a list of {what}")
+    return value
 
 
 # Columns.
 
 
-def _is_blank(line: str) -> bool:
-    # Some files have a byte order mark on a line of its own.
-    return not line.strip().strip("\ufeff")
-
-
-def _fields(line: str, separator: str) -> list[str]:
-    """The fields of a line: tab separated, or separated by any spaces and tabs."""
-    if separator == "\t":
-        return [part.strip(" ") for part in line.split("\t")]
-    return re.split(r"[ \t]+", line.strip(" \t"))
-
-
-def _separator(lines: Sequence[str]) -> str:
-    first = next((line for line in lines if not _is_blank(line)), "")
-    return "\t" if "\t" in first.strip() else " "
-
-
-def _are_columns(lines: Sequence[str]) -> bool:
-    """Whether every line has as many fields as the first, and a tag at its end.
-
-    A text may end like this too, "on I-95" or "of type O": a word outside of entities must be
-    among them, and words separated by spaces must be several, or many if they have more columns.
-    """
-    separator = _separator(lines)
-    kept = [line for line in lines if not _is_blank(line) and not line.startswith(_DOCUMENT)]
-    rows = [_fields(line, separator) for line in kept]
-    width, tags = len(rows[0]) if rows else 0, [row[-1] for row in rows]
-    if width < 2 or any(len(row) != width for row in rows) or "O" not in tags:
-        return False
-    least = 1 if separator == "\t" else 2 if width == 2 else 4
-    return len(rows) >= least and all(map(_A_TAG.fullmatch, tags))
-
-
-def _read_columns(
-    title: str, lines: Sequence[str], source: DataSource, labelled: bool
-) -> TaggedSentences:
-    rows = list(_column_rows(title, lines))
-    if not rows:
-        raise UserError(f"{title}: has no words, expected a word a line")
-    count = len(rows[0][1])
-    if labelled and count < 2:
-        raise UserError(
-            f"{title}:{rows[0][0]}: received {tables.shorten(rows[0][1][0])!r}, expected a word "
-            "and, in the last column, its tag"
-        )
-    word_at = _column(title, "text_column", source.text_column, count, 0)
-    tag_at = _column(title, "label_column", source.label_column if labelled else None, count, -1)
-    sentences: list[list[list[str]]] = []
-    starts: list[int] = []
-    line_before = -1
-    for line, fields in rows:
-        if line != line_before + 1:
-            sentences.append([])
-            starts.append(line)
-        if not fields[word_at] or not fields[tag_at]:
-            raise UserError(f"{title}:{line}: a column is empty, expected a word and its tag")
-        sentences[-1].append(fields)
-        line_before = line
-    words = [[fields[word_at] for fields in sentence] for sentence in sentences]
-    tags = [[fields[tag_at] for fields in sentence] for sentence in sentences]
-    words = _without_places(words)
-    return TaggedSentences(words, tags if labelled else None, None, title, starts, True)
-
-
-def _column_rows(title: str, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of every line with a word."""
-    separator, count = _separator(lines), 0
-    for line, text in enumerate(lines, start=1):
-        if _is_blank(text) or text.startswith(_DOCUMENT):
-            continue
-        fields = _fields(text, separator)
-        count = count or len(fields)
-        if len(fields) != count:
-            raise UserError(
-                f"{title}:{line}: received {len(fields)} column(s) ({tables.shorten(text)!r}), "
-                f"expected {count} as on the first line"
-            )
-        yield line, fields
-
-
-def _column(title: str, flag: str, given: str | None, count: int, default: int) -> int:
-    """The index of a column that a flag numbers from 1."""
-    if given is None:
-        return default
-    if not given.isdecimal() or not 1 <= int(given) <= count:
-        raise UserError(f"{title}: --{flag}={given}: expected the number of a column, 1 to {count}")
-    return int(given) - 1
+def _of_columns(source: DataSource, lines: Sequence[str], labelled: bool) -> TaggedSentences:
+    found = read_word_columns(source, lines, labelled)
+    words = [[row[found.word] for row in sentence.fields] for sentence in found.sentences]
+    tags = [[row[found.tag] for row in sentence.fields] for sentence in found.sentences]
+    word_lines = [sentence.lines for sentence in found.sentences]
+    starts = [own[0] for own in word_lines]
+    return TaggedSentences(
+        _without_places(words), tags if labelled else None, None, source.title, starts, word_lines
+    )
 
 
 def _without_places(sentences: list[Words]) -> list[Words]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from absl import flags
+
+from bert_keras.errors import UserError
 
 # Which tasks take each of these flags; None, no value, is every flag's default.
 TASKS_OF: Mapping[str, tuple[str, ...]] = {
@@ -31,8 +34,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "labels",
         None,
-        "classification, tagging: the labels in order, separated by commas; by default those of "
-        "--train, sorted",
+        "classification, tagging: the labels in order, separated by commas, or a file with one "
+        "per line, as its path or @PATH; by default those of --train, sorted",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -114,5 +117,30 @@ def _define_embedding(values: flags.FlagValues) -> None:
 
 
 def given(values: flags.FlagValues) -> dict[str, Any]:
-    """The flags that were given, by name."""
-    return {name: values[name].value for name in TASKS_OF if values[name].value is not None}
+    """Returns the flags that were given, by name.
+
+    Raises:
+        UserError: the file of the labels cannot be read.
+    """
+    found = {name: values[name].value for name in TASKS_OF if values[name].value is not None}
+    if "labels" in found:
+        found["labels"] = _labels(found["labels"])
+    return found
+
+
+def _labels(listed: list[str]) -> list[str]:
+    """Returns the labels that are listed, or those of a file that is named instead."""
+    # A file's name may have commas in it.
+    name = ",".join(listed)
+    path = name.removeprefix("@")
+    if path == name and not os.path.isfile(path):
+        return listed
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            labels = [line.strip() for line in file if line.strip()]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--labels={name}: cannot be read ({reason})") from None
+    if not labels:
+        raise UserError(f"--labels={name}: the file is empty, expected a label per line")
+    return labels

@@ -90,3 +90,42 @@ def test_the_verb_prints_one_line(source, tmp_path, capsys):
     assert "give --hidden_act=gelu_new" in capsys.readouterr().err
     assert cli.main([*arguments, "--hidden_act=gelu_newer"]) == 2
     assert "hidden_act 'gelu_newer' is unknown" in capsys.readouterr().err
+
+
+def test_annotations_become_tagged_sentences(tmp_path, capsys) -> None:
+    """Whole words are tagged; a row that cannot be used is left out and written down."""
+    rows = [{"text": "Ada in Rome", "label": [[0, 3, "PER"], [7, 11, "LOC"]]}]
+    rows.append({"text": "Ada", "label": [[0, 2, "PER"]]})
+    source, output = tmp_path / "doccano.jsonl", tmp_path / "train.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["convert", f"--from={source}", f"--output={output}", "--to=tagged_sentences"]
+    assert cli.main(arguments) == 2
+    reason = "the span 0 to 2 (PER) begins or ends inside the word 'Ada' (0 to 3), expected whole"
+    assert f"{source}:2: {reason} words (--bad_rows=skip " in capsys.readouterr().err
+    assert not output.exists()
+    assert cli.main([*arguments, "--bad_rows=skip"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        f"{output}: 1 sentences, 3 words, 2 entities, from the form of doccano; left out 1 row(s), "
+        f"see {tmp_path}/train.skipped_rows.jsonl; the first: {source}:2: {reason}"
+    )
+    (line,) = output.read_text().splitlines()
+    assert json.loads(line) == {"words": ["Ada", "in", "Rome"], "tags": ["B-PER", "O", "B-LOC"]}
+    (line,) = (tmp_path / "train.skipped_rows.jsonl").read_text().splitlines()
+    assert json.loads(line)["row"] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--to=tagged_sentences", "--hidden_act=gelu"], "--hidden_act: is for checkpoints"),
+        (["--bad_rows=skip"], "--bad_rows: is for --to=tagged_sentences, not huggingface"),
+        (["--to=tagged_sentences"], "is a folder, expected a file"),
+    ],
+)
+def test_flags_of_the_other_kind(tmp_path, capsys, arguments, message) -> None:
+    source = tmp_path / "x.jsonl"
+    source.mkdir()
+    output = f"--output={tmp_path}/out"
+    assert cli.main(["convert", f"--from={source}", output, *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.source import DataSource
 from bert_keras.data.tagged_sentences import read_tagged, sentences_of
 from bert_keras.errors import UserError
@@ -36,7 +39,9 @@ def test_columns_of_any_name(read, name, separator):
 def test_other_columns(read):
     assert read("a.conll", COLUMNS, label_column="2").tags == [["NNP", "VBD"], ["IN", "NNP"]]
     assert read("a.conll", COLUMNS, text_column="2").words[0] == ["NNP", "VBD"]
-    with pytest.raises(UserError, match=r"--label_column=4: expected the number of a column, 1 to"):
+    with pytest.raises(
+        UserError, match=r"a.conll: label_column=4: expected the number of a column, 1 to 3"
+    ):
         read("a.conll", COLUMNS, label_column="4")
 
 
@@ -111,21 +116,74 @@ TAGGED = '{"words": ["a"], "tags": ["O"]}\n'
         ("a.conll", "a\nb\n", "a.conll:1: received 'a', expected a word and, in the last"),
         ("a.conll", "a\tO\n\tO\n", "a.conll:2: a column is empty"),
         ("a.conll", "-DOCSTART- O\n", "a.conll: has no words"),
-        ("a.csv", "text,label\na,b\n", "a.csv: is no data with tags"),
+        (
+            "a.csv",
+            "text,label\na,b\n",
+            "a.csv:1: the columns are text, label, expected one of words, t",
+        ),
         ("a.jsonl", '{"words": ["a"], "tags": []}\n', "a.jsonl:1: 1 words but 0 tags"),
         ("a.jsonl", '{"words": "a", "tags": []}\n', "a.jsonl:1: column 'words' holds \"a\""),
+        (
+            "a.jsonl",
+            '{"words": ["a", null], "tags": ["O", "O"]}\n',
+            "a.jsonl:1: column 'words' holds null, expected a text",
+        ),
+        (
+            "a.jsonl",
+            '{"words": ["a", "b"], "tags": ["O", ""]}\n',
+            "a.jsonl:1: column 'tags' has \"\" at 2, expected a tag",
+        ),
+        (
+            "a.jsonl",
+            '{"words": ["a"], "tags": [1.5]}\n',
+            "a.jsonl:1: column 'tags' has 1.5 at 1, expected a tag",
+        ),
         (
             "a.jsonl",
             TAGGED + '{"words": ["b"]}\n',
             "a.jsonl:2: column 'tags' is missing",
         ),
         ("a.jsonl", TAGGED + '{"tags": ["O"]}\n', "a.jsonl:2: column 'words' is missing"),
-        ("a.jsonl", '{"words": ["a"]}\n', "a.jsonl:1: the keys are words, expected tags"),
+        (
+            "a.jsonl",
+            '{"words": ["a"]}\n',
+            "a.jsonl:1: the columns are words, expected one of tags, ner_",
+        ),
     ],
 )
 def test_what_is_malformed_is_named_with_its_line(read, name, text, message):
     with pytest.raises(UserError, match=message):
         read(name, text)
+
+
+def test_rows_of_other_lengths_are_skipped(tmp_path):
+    path, bad_rows = tmp_path / "a.jsonl", BadRows(skip=True)
+    bad = '{"words": ["b", "c"], "tags": ["O"]}\n{"words": ["d"], "tags": [true]}\n'
+    path.write_text(TAGGED + bad + TAGGED)
+    found = read_tagged(DataSource(str(path), bad_rows=bad_rows))
+    assert (found.words, found.lines) == ([["a"], ["a"]], [1, 4])
+    reasons = [(row.where.rpartition(":")[2], row.reason) for row in bad_rows.skipped]
+    # A value is checked when its column is read, the number of values afterwards.
+    assert reasons == [
+        ("3", "column 'tags' has true at 1, expected a tag"),
+        ("2", "2 words but 1 tags, expected as many"),
+    ]
+
+
+def test_numbers_are_tags_and_words(read):
+    found = read("a.jsonl", '{"tokens": ["in", 2019], "ner_tags": [0, 1]}\n')
+    assert (found.words, found.tags) == ([["in", "2019"]], [["0", "1"]])
+    assert found.with_tag_names(["O", "B-YEAR"]).tags == [["O", "B-YEAR"]]
+    assert found.with_tag_names(["0", "1"]) is found
+    with pytest.raises(UserError, match="a.jsonl:1: received the tag 1, expected a name or a nu"):
+        found.with_tag_names(["O"])
+
+
+def test_parquet(tmp_path):
+    arrays = {"tokens": [["Ada", "slept"], ["x"]], "ner_tags": [["B-PER", "O"], ["O"]]}
+    pq.write_table(pa.table(arrays), tmp_path / "a.parquet")
+    found = read_tagged(DataSource(str(tmp_path / "a.parquet")))
+    assert (found.words, found.tags) == (arrays["tokens"], arrays["ner_tags"])
 
 
 def test_lists_are_checked():

@@ -149,7 +149,7 @@ def test_no_entity_goes_on_in_the_next_sentence():
 
 
 def test_unknown_tags_are_named():
-    with pytest.raises(UserError, match="the inputs:1: unknown tag 'B-y', expected one of O, B-x"):
+    with pytest.raises(UserError, match="the inputs:1: the tag 'B-y' is not one of O, B-x, I-x"):
         _tagger(labels=["O", "B-x", "I-x"]).prepare(sentences_of([["film"]], [["B-y"]]))
     with pytest.raises(UserError, match="has no tags but"):
         TokenTagger.options_from(sentences_of([["film"]], [["O"]]), {})
