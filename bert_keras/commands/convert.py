@@ -1,4 +1,4 @@
-"""`bert-keras convert`: a checkpoint of any format, written in another."""
+"""`bert-keras convert`: a checkpoint or annotations of any format, written in another."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from bert_keras import checkpoints
 from bert_keras.checkpoints import google_tf1, names
 from bert_keras.checkpoints.replacing import replacing_files
+from bert_keras.commands.loading import bad_rows_of
 from bert_keras.config import BertConfig
+from bert_keras.data.annotations import read_annotations
+from bert_keras.data.bad_rows import BadRows
+from bert_keras.data.files import write_json_lines
+from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 
 # What a checkpoint is called by the heads that it has; the first row that fits decides.
@@ -32,6 +37,11 @@ _TO_RUN = ("onnx", "litert")
 def run(values: flags.FlagValues) -> int:
     """Converts `--from` to `--output` and prints one line about what was written."""
     source = values["from"].value  # `values.from` is not Python: the name is a keyword
+    _check_flags(values)
+    if values.to == "tagged_sentences":
+        bad_rows = bad_rows_of(values)
+        print(convert_annotations(source, values.output, values.encoding, bad_rows))
+        return 0
     print(convert(source, values.to, values.output, values.hidden_act))
     return 0
 
@@ -71,6 +81,52 @@ def convert(source: str, to: str, output: str, hidden_act: str | None = None) ->
         extra = {k: v for k, v in checkpoint.settings.items() if k in _KEPT_SETTINGS}
         checkpoints.save_pretrained(output, config, kind, encoder, heads, extra, tokenizer)
     return _report(output, kind, config, encoder.count_params(), heads)
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    """Raises a UserError where a flag is given that the target format does not use."""
+    is_data = values.to == "tagged_sentences"
+    for name in ("hidden_act",) if is_data else ("encoding", "bad_rows"):
+        if values[name].value != values[name].default:
+            kind = "checkpoints" if is_data else "--to=tagged_sentences"
+            raise UserError(f"--{name}={values[name].value}: is for {kind}, not --to={values.to}")
+
+
+def convert_annotations(
+    source: str, output: str, encoding: str = "utf-8", bad_rows: BadRows | None = None
+) -> str:
+    """Writes the annotations of a file as JSON lines with `words` and `tags`.
+
+    Args:
+        source: a file of CLUENER, doccano, Label Studio or Kaggle.
+        output: the file to write; its name ends in .jsonl, by which it is read again.
+        encoding: of the source.
+        bad_rows: what becomes of rows that cannot be used; the first is an error if None.
+
+    Returns:
+        One line that says what was written.
+
+    Raises:
+        UserError: the source cannot be read, or the output cannot be written.
+    """
+    path = pathlib.Path(output)
+    if path.is_dir():
+        raise UserError(f"--output={path}: is a directory, expected a file")
+    if path.suffix != ".jsonl":
+        raise UserError(f"--output={path}: expected a name that ends in .jsonl")
+    bad_rows = bad_rows or BadRows()
+    found = read_annotations(DataSource(source, encoding=encoding, bad_rows=bad_rows))
+    for skipped in bad_rows.skipped:
+        logging.warning("skipped %s: %s", skipped.where, skipped.reason)
+    rows = [found.sentences.row(index) for index in range(len(found.sentences))]
+    write_json_lines(path, rows)
+    types = {tag[2:] for row in rows for tag in row["tags"] if tag != "O"}
+    return (
+        f"{path}: {len(rows):,} sentences from {found.tool}, types: "
+        f"{', '.join(sorted(types)) or 'none'}, {found.divided:,} words divided at spans, "
+        f"{found.moved:,} spans moved to their text, "
+        f"{len(bad_rows.skipped):,} rows skipped"
+    )
 
 
 def _architecture(checkpoint: checkpoints.Checkpoint, heads: dict[str, Any]) -> str:

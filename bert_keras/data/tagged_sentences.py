@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from bert_keras.data import tables
+from bert_keras.data import annotation_forms, tables
 from bert_keras.data.columns import choose_columns, first_column, named_column
 from bert_keras.data.examples import Examples, read_kind
 from bert_keras.data.json_tables import is_json, read_json
@@ -118,7 +118,12 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
         return _texts_of_table(source)
     if name.endswith(".csv"):
         if labelled:
-            raise UserError(f"{source.spec}: is no data with tags, expected columns or .jsonl")
+            header = read_lines(source.spec, source.encoding)[0].split(",")
+            columns = [name.strip(' "') for name in header]
+            hint = annotation_forms.converter_hint(tables.Table(source.title, columns, [], []))
+            raise UserError(
+                f"{source.spec}: is no data with tags, expected columns or .jsonl{hint}"
+            )
         return _texts_of_table(source)
     lines, title = read_lines(source.spec, source.encoding), source.title
     if name.endswith((".jsonl", ".json")) or (name == "-" and is_json(lines[0])):
@@ -174,7 +179,7 @@ def _known_key(table: tables.Table, argument: str, key: str | None, known: Seque
     if key is None:
         raise UserError(
             f"{table.header}: the keys are {tables.listed(table.columns)}, expected "
-            f"{tables.listed(known)}, or {argument}"
+            f"{tables.listed(known)}, or {argument}{annotation_forms.converter_hint(table)}"
         )
     return key
 

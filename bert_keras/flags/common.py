@@ -18,9 +18,7 @@ def define_columns(values: flags.FlagValues) -> None:
             f"{meaning}; or its number, from 1, in a file without a header",
             flag_values=values,
         )
-    flags.DEFINE_string(
-        "encoding", "utf-8", "of text files, such as cp1252 or gb18030", flag_values=values
-    )
+    define_encoding(values)
     flags.DEFINE_enum(
         "quotes",
         "auto",
@@ -31,6 +29,13 @@ def define_columns(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string(
         "tfds_dir", None, "where TFDS data lies, for tfds:NAME/CONFIG:SPLIT", flag_values=values
+    )
+
+
+def define_encoding(values: flags.FlagValues) -> None:
+    """Defines the encoding of text files."""
+    flags.DEFINE_string(
+        "encoding", "utf-8", "of text files, such as cp1252 or gb18030", flag_values=values
     )
 
 
