@@ -41,7 +41,9 @@ def annotation_tool(columns: Sequence[str], first_row: Sequence[Any]) -> str | N
     label = row.get("label")
     if isinstance(label, dict) and any(isinstance(value, dict) for value in label.values()):
         return CLUENER
-    return next(filter(None, (_tool_of_spans(row.get(name)) for name in SPAN_COLUMNS)), None)
+    if any(map(_are_regions, first_row)):
+        return LABEL_STUDIO
+    return DOCCANO if any(_are_spans(row.get(name)) for name in SPAN_COLUMNS) else None
 
 
 def tool_of_table(table: Table, most_rows: int | None = None) -> str | None:
@@ -72,10 +74,10 @@ def converter_hint(table: Table) -> str:
 
 
 def span_column(table: Table) -> str:
-    """Returns the column that holds the spans of a table in doccano's or Label Studio's form."""
+    """Returns the column that holds the spans of a table in doccano's form."""
     for row in table.rows:
         for name, value in zip(table.columns, row, strict=True):
-            if name in SPAN_COLUMNS and _tool_of_spans(value):
+            if name in SPAN_COLUMNS and _are_spans(value):
                 return name
     raise AssertionError("a table without spans has no tool")
 
@@ -87,15 +89,20 @@ def _is_task(annotations: Any) -> bool:
     return all(isinstance(one, dict) and "result" in one for one in annotations)
 
 
-def _tool_of_spans(value: Any) -> str | None:
-    """Returns the tool that writes such a list of spans."""
-    if value is MISSING or not isinstance(value, list) or not value:
-        return None
-    first = value[0]
-    if isinstance(first, dict):
-        if "start_offset" in first:
-            return DOCCANO
-        return LABEL_STUDIO if {"start", "end", "labels"} <= first.keys() else None
+def _are_regions(value: Any) -> bool:
+    """Returns whether a value is a list of spans as Label Studio's short export has them."""
+    return _begins_with(value, dict) and {"start", "end", "labels"} <= value[0].keys()
+
+
+def _are_spans(value: Any) -> bool:
+    """Returns whether a value is a list of spans as doccano has them."""
+    if _begins_with(value, dict):
+        return "start_offset" in value[0]
     # A list of labels, as multi-label data has it, holds strings or numbers.
-    is_triple = isinstance(first, list) and len(first) == 3
-    return DOCCANO if is_triple and not isinstance(first[0], (str, list)) else None
+    if not _begins_with(value, list) or len(value[0]) != 3:
+        return False
+    return not isinstance(value[0][0], (str, list))
+
+
+def _begins_with(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], kind)

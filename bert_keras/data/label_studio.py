@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bert_keras.data.annotation_forms import SPAN_COLUMNS, TASK_COLUMNS
+from bert_keras.data.annotation_forms import TASK_COLUMNS
 from bert_keras.data.span_tags import MarkedText, Span
 from bert_keras.data.table_source import as_label, as_text
 from bert_keras.data.tables import as_json, shorten
@@ -61,9 +61,8 @@ def _result(row: Mapping[str, Any]) -> Sequence[Any]:
     """Returns the entries of the annotation that counts; of the short export, its spans."""
     name = next((name for name in TASK_COLUMNS if name in row), None)
     if not isinstance(row.get("data"), dict):
-        spans = next((row[name] for name in SPAN_COLUMNS if name in row), None)
-        # The short export leaves spans out where there are none.
-        return _checked_list([] if spans is None else spans, "label")
+        # The short export has a key per control, and none for a control without regions.
+        return [region for value in row.values() if _look_like_regions(value) for region in value]
     annotations = _checked_list(row.get(str(name)), "annotations")
     for annotation in annotations:
         if not isinstance(annotation, dict):
@@ -71,6 +70,12 @@ def _result(row: Mapping[str, Any]) -> Sequence[Any]:
         if not annotation.get("was_cancelled") and not annotation.get("skipped"):
             return _checked_list(annotation.get("result"), "result")
     raise ValueError("task has no annotation that was not canceled")
+
+
+def _look_like_regions(value: Any) -> bool:
+    """Returns whether a list holds regions, also where one of them lacks a key."""
+    entries = value if isinstance(value, list) else []
+    return any(isinstance(one, dict) and {"start", "end", "labels"} & one.keys() for one in entries)
 
 
 def _checked_list(value: Any, name: str) -> list[Any]:

@@ -235,6 +235,15 @@ def test_the_short_export_of_label_studio(tmp_path: pathlib.Path) -> None:
     rows = [{"id": 1, "text": "so Ada", "label": [_span(3, 6, "PER", "Ada")]}, {"text": "so"}]
     found = _read(tmp_path / "a.json", json.dumps(rows))
     assert found == [(["so", "Ada"], ["O", "B-PER"]), (["so"], ["O"])]
+    # The keys are those of the labeling configuration; there may be several.
+    rows[0]["ner"], rows[0]["place"] = rows[0].pop("label"), [_span(0, 2, "LOC", "so")]
+    assert _read(tmp_path / "a.json", json.dumps(rows))[0][1] == ["B-LOC", "B-PER"]
+    rows.append({"text": "so", "ner": [{"start": 0, "labels": ["LOC"]}]})
+    with pytest.raises(UserError, match="expected a number of characters in 'end'"):
+        _read(tmp_path / "a.json", json.dumps(rows))
+    rows[0]["place"] = [_span(3, 5, "LOC", "Ad")]
+    with pytest.raises(UserError, match="id 1: spans 'Ad' .* overlap"):
+        _read(tmp_path / "a.json", json.dumps(rows))
 
 
 @pytest.mark.parametrize(
