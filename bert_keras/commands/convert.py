@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from bert_keras import checkpoints
 from bert_keras.checkpoints import google_tf1, names
@@ -15,6 +15,7 @@ from bert_keras.checkpoints.replacing import replacing_files
 from bert_keras.commands.loading import bad_rows_of
 from bert_keras.config import BertConfig
 from bert_keras.data.annotations import read_annotations
+from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.files import write_json_lines
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
@@ -33,55 +34,18 @@ _KEPT_SETTINGS = ("id2label", "label2id", "problem_type", "bert_keras")
 _WITH_LABELS = ("BertForSequenceClassification", "BertForTokenClassification")
 # Formats of one file, which holds what is needed to run a model and no more.
 _TO_RUN = ("onnx", "litert")
-# What annotations of texts become.
-_SENTENCES = "tagged_sentences"
 
 
 def run(values: flags.FlagValues) -> int:
     """Converts `--from` to `--output` and prints one line about what was written."""
     source = values["from"].value  # `values.from` is not Python: the name is a keyword
-    if values.to == _SENTENCES:
-        print(_convert_annotations(source, values))
+    _check_flags(values)
+    if values.to == "tagged_sentences":
+        bad_rows = bad_rows_of(values)
+        print(convert_annotations(source, values.output, values.encoding, bad_rows))
         return 0
-    for name in ("encoding", "bad_rows"):
-        if values[name].present:
-            raise UserError(f"--{name}: is for --to={_SENTENCES}, not {values.to}")
     print(convert(source, values.to, values.output, values.hidden_act))
     return 0
-
-
-def _convert_annotations(spec: str, values: flags.FlagValues) -> str:
-    """Writes what an annotation tool wrote as JSON lines of words and tags.
-
-    Returns:
-        One line that says what was written, and what was left out.
-
-    Raises:
-        UserError: the file is of no known tool, or has rows that cannot be used.
-    """
-    if values.hidden_act is not None:
-        raise UserError(f"--hidden_act: is for checkpoints, not for --to={_SENTENCES}")
-    output = pathlib.Path(values.output)
-    if output.is_dir():
-        raise UserError(f"--output={output}: is a directory, expected a file")
-    bad_rows = bad_rows_of(values)
-    found = read_annotations(DataSource(spec, encoding=values.encoding, bad_rows=bad_rows))
-    write_json_lines(output, map(dataclasses.asdict, found.sentences))
-    words = sum(len(one.words) for one in found.sentences)
-    entities = sum(tag.startswith("B-") for one in found.sentences for tag in one.tags)
-    report = (
-        f"{output}: {len(found.sentences)} sentences, {words} words, {entities} entities, from the "
-        f"form of {found.tool}"
-    )
-    if not bad_rows.skipped:
-        return report
-    skipped = output.with_name(f"{output.stem}.skipped_rows.jsonl")
-    write_json_lines(skipped, map(dataclasses.asdict, bad_rows.skipped))
-    first = bad_rows.skipped[0]
-    return (
-        f"{report}; left out {len(bad_rows.skipped)} row(s), see {skipped}; the first: "
-        f"{first.where}: {first.reason}"
-    )
 
 
 def convert(source: str, to: str, output: str, hidden_act: str | None = None) -> str:
@@ -122,6 +86,52 @@ def convert(source: str, to: str, output: str, hidden_act: str | None = None) ->
         checkpoints.save_pretrained(output, config, kind, encoder, heads, extra, tokenizer)
     checkpoint.announce()
     return _report(output, kind, config, encoder.count_params(), heads)
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    """Raises a UserError where a flag is given that the target format does not use."""
+    is_data = values.to == "tagged_sentences"
+    for name in ("hidden_act",) if is_data else ("encoding", "bad_rows"):
+        if values[name].value != values[name].default:
+            kind = "checkpoints" if is_data else "--to=tagged_sentences"
+            raise UserError(f"--{name}={values[name].value}: is for {kind}, not --to={values.to}")
+
+
+def convert_annotations(
+    source: str, output: str, encoding: str = "utf-8", bad_rows: BadRows | None = None
+) -> str:
+    """Writes the annotations of a file as JSON lines with `words` and `tags`.
+
+    Args:
+        source: a file of CLUENER, doccano, Label Studio or Kaggle.
+        output: the file to write; its name ends in .jsonl, by which it is read again.
+        encoding: of the source.
+        bad_rows: what becomes of rows that cannot be used; the first is an error if None.
+
+    Returns:
+        One line that says what was written.
+
+    Raises:
+        UserError: the source cannot be read, or the output cannot be written.
+    """
+    path = pathlib.Path(output)
+    if path.is_dir():
+        raise UserError(f"--output={path}: is a directory, expected a file")
+    if path.suffix != ".jsonl":
+        raise UserError(f"--output={path}: expected a name that ends in .jsonl")
+    bad_rows = bad_rows or BadRows()
+    found = read_annotations(DataSource(source, encoding=encoding, bad_rows=bad_rows))
+    for skipped in bad_rows.skipped:
+        logging.warning("skipped %s: %s", skipped.where, skipped.reason)
+    rows = [found.sentences.row(index) for index in range(len(found.sentences))]
+    write_json_lines(path, rows)
+    types = {tag[2:] for row in rows for tag in row["tags"] if tag != "O"}
+    return (
+        f"{path}: {len(rows):,} sentences from {found.tool}, types: "
+        f"{', '.join(sorted(types)) or 'none'}, {found.divided:,} words divided at spans, "
+        f"{found.moved:,} spans moved to their text, "
+        f"{len(bad_rows.skipped):,} rows skipped"
+    )
 
 
 def _architecture(checkpoint: checkpoints.Checkpoint, heads: dict[str, Any]) -> str:

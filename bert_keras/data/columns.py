@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from bert_keras.data.annotation_forms import converter_hint
 from bert_keras.data.tables import Table, listed
 from bert_keras.errors import UserError
 
@@ -70,6 +71,8 @@ def choose_columns(
     label = label or label_column_of(table)
     if label is None:
         raise UserError(_none_of(table, "label", _LABELS))
+    if _holds_spans(table, label) and (hint := converter_hint(table)):
+        raise UserError(f"{table.header}: column {label!r} holds spans, expected labels{hint}")
     return Columns(text, pair, label)
 
 
@@ -126,12 +129,19 @@ def _none_of(table: Table, kind: str, known: Sequence[str]) -> str:
         f"{table.header}: no {kind} column; the columns are {listed(table.columns)}, expected one "
         f"of {listed(known)}, or {kind}_column"
     )
+    if hint := converter_hint(table):
+        return message + hint
     if _nests(table):
         return f"{message}; values inside of objects are not read, write them to columns"
     if table.header_line and not any(map(is_known_name, table.columns)):
         hint = "is a row, the file has no header: give the columns' numbers, such as"
         return f"{message}; if line {table.header_line} {hint} {kind}_column=1"
     return message
+
+
+def _holds_spans(table: Table, column: str) -> bool:
+    """Returns whether a column begins with a value that may hold spans."""
+    return bool(table.rows) and isinstance(table.rows[0][table.columns.index(column)], (list, dict))
 
 
 def _nests(table: Table) -> bool:

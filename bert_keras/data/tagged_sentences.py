@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from bert_keras.data import tables
-from bert_keras.data.annotations import refuse_annotations
+from bert_keras.data import annotation_forms, tables
 from bert_keras.data.columns import choose_columns, first_column, named_column
 from bert_keras.data.delimited import read_tsv
 from bert_keras.data.json_tables import is_json, read_json
@@ -165,8 +164,6 @@ def tagged_of_table(
     words = words or first_column(table, _WORD_KEYS)
     tags = named_column(table, "label_column", source.label_column) if labelled else None
     tags = tags or first_column(table, _TAG_KEYS)
-    if labelled and (words is None or tags is None):
-        refuse_annotations(table)
     if not labelled and not _holds_lists(table, words):
         return _texts_to_tag(table, source, words)
     words = _known_key(table, "text_column", words, _WORD_KEYS)
@@ -191,8 +188,6 @@ def tagged_of_table(
 
 
 def _texts_to_tag(table: tables.Table, source: DataSource, column: str | None) -> TaggedSentences:
-    if column is None and first_column(table, ("text", "sentence")) is None:
-        refuse_annotations(table)
     chosen = choose_columns(table, column, None, None, labelled=False)
     (texts,), lines = read_columns(table, {chosen.text: as_text}, source.bad_rows)
     return TaggedSentences(None, None, texts, table.source, lines)
@@ -209,7 +204,7 @@ def _known_key(table: tables.Table, argument: str, key: str | None, known: Seque
     if key is None:
         raise UserError(
             f"{table.header}: the columns are {tables.listed(table.columns)}, expected one of "
-            f"{tables.listed(known)}, or {argument}"
+            f"{tables.listed(known)}, or {argument}{annotation_forms.converter_hint(table)}"
         )
     return key
 

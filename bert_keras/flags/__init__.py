@@ -18,7 +18,7 @@ VERBS: dict[str, str] = {
     "predict": "answer texts with a model or a server, as JSON lines",
     "export": "write a model as a servable for TensorFlow Serving",
     "serve": "answer gRPC requests with exported models (a development server)",
-    "convert": "bring a checkpoint into the model directory format",
+    "convert": "bring a checkpoint into another format, or annotations into tagged sentences",
 }
 
 # What absl adds to every set of flags.

@@ -33,7 +33,7 @@ def define_columns(values: flags.FlagValues) -> None:
 
 
 def define_encoding(values: flags.FlagValues) -> None:
-    """Defines how the characters of text files are written."""
+    """Defines the encoding of text files."""
     flags.DEFINE_string(
         "encoding", "utf-8", "of text files, such as cp1252 or gb18030", flag_values=values
     )

@@ -10,13 +10,13 @@ REQUIRED = ("from", "output")
 
 
 def define() -> flags.FlagValues:
-    """Defines from where to where, and in which format."""
+    """Defines from which checkpoint or annotations to where, and in which format."""
     values = flags.FlagValues()
     flags.DEFINE_string(
         "from",
         None,
         "a model directory, a Google TF1 directory, a KerasHub preset directory or kerashub:NAME; "
-        "for --to=tagged_sentences a file of CLUENER, doccano, Label Studio or Kaggle",
+        "of tagged_sentences a file of CLUENER, doccano, Label Studio or Kaggle",
         flag_values=values,
     )
     flags.DEFINE_enum(
@@ -24,7 +24,7 @@ def define() -> flags.FlagValues:
         "huggingface",
         ["huggingface", "google_tf1", "onnx", "litert", "tagged_sentences"],
         "the format to write; onnx and litert are for running, without the tokenizer; "
-        "tagged_sentences is JSON lines for --task=tagging",
+        "tagged_sentences are words and tags from annotations, to train on",
         flag_values=values,
     )
     flags.DEFINE_string(

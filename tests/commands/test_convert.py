@@ -12,7 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from bert_keras import cli
 from bert_keras.commands.convert import convert
+from bert_keras.data.source import DataSource
+from bert_keras.data.tagged_sentences import read_tagged
 from bert_keras.errors import UserError
+from tests import small
 
 FIXED = runpy.run_path(str(pathlib.Path(__file__).parent.parent / "golden/fixed_weights.py"))
 
@@ -92,40 +95,82 @@ def test_the_verb_prints_one_line(source, tmp_path, capsys):
     assert "hidden_act 'gelu_newer' is unknown" in capsys.readouterr().err
 
 
-def test_annotations_become_tagged_sentences(tmp_path, capsys) -> None:
-    """Whole words are tagged; a row that cannot be used is left out and written down."""
-    rows = [{"text": "Ada in Rome", "label": [[0, 3, "PER"], [7, 11, "LOC"]]}]
-    rows.append({"text": "Ada", "label": [[0, 2, "PER"]]})
-    source, output = tmp_path / "doccano.jsonl", tmp_path / "train.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    arguments = ["convert", f"--from={source}", f"--output={output}", "--to=tagged_sentences"]
-    assert cli.main(arguments) == 2
-    reason = "the span 0 to 2 (PER) begins or ends inside the word 'Ada' (0 to 3), expected whole"
-    assert f"{source}:2: {reason} words (--bad_rows=skip " in capsys.readouterr().err
-    assert not output.exists()
-    assert cli.main([*arguments, "--bad_rows=skip"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith(
-        f"{output}: 1 sentences, 3 words, 2 entities, from the form of doccano; left out 1 row(s), "
-        f"see {tmp_path}/train.skipped_rows.jsonl; the first: {source}:2: {reason}"
+# Annotations.
+
+_ROWS = [
+    {"text": "Ada Lovelace slept", "label": [[0, 12, "PER"]]},
+    {"text": "un-happy in Rome", "label": [[3, 5, "X"], [12, 16, "LOC"]]},
+] * 6
+_BAD = {"text": "Bob", "label": [[0, 9, "PER"]]}
+
+
+def _write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return ["convert", f"--from={path}", "--to=tagged_sentences", f"--output={path.parent}/t.jsonl"]
+
+
+def test_annotations_become_tagged_sentences(tmp_path, capsys):
+    assert cli.main(_write(tmp_path / "a.jsonl", _ROWS)) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path}/t.jsonl: 12 sentences from doccano, types: LOC, PER, X, 6 words divided at "
+        "spans, 0 spans moved to their text, 0 rows skipped\n"
     )
-    (line,) = output.read_text().splitlines()
-    assert json.loads(line) == {"words": ["Ada", "in", "Rome"], "tags": ["B-PER", "O", "B-LOC"]}
-    (line,) = (tmp_path / "train.skipped_rows.jsonl").read_text().splitlines()
-    assert json.loads(line)["row"] == rows[1]
+    written = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    words = ["un", "-", "ha", "ppy", "in", "Rome"]
+    assert written[:2] == [
+        {"words": ["Ada", "Lovelace", "slept"], "tags": ["B-PER", "I-PER", "O"]},
+        {"words": words, "tags": ["O", "O", "B-X", "O", "O", "B-LOC"]},
+    ]
+    read = read_tagged(DataSource(f"{tmp_path}/t.jsonl"))
+    assert [read.row(index) for index in range(12)] == written
+
+
+def test_bad_annotations(tmp_path, capsys, caplog):
+    arguments = _write(tmp_path / "a.jsonl", [*_ROWS, _BAD])
+    assert cli.main(arguments) == 2
+    assert f"{tmp_path}/a.jsonl:13: span 0 to 9" in (error := capsys.readouterr().err)
+    assert error.endswith("(--bad_rows=skip leaves such rows out)\n") and error.count("\n") == 1
+    assert not (tmp_path / "t.jsonl").exists()
+    assert cli.main([*arguments, "--bad_rows=skip"]) == 0
+    assert "12 sentences" in (shown := capsys.readouterr()).out and "1 rows skipped" in shown.out
+    assert f"skipped {tmp_path}/a.jsonl:13: span 0 to 9" in caplog.text + shown.err
+
+
+def test_the_encoding_of_annotations(tmp_path):
+    (tmp_path / "a.csv").write_bytes(
+        "Sentence #,Word,POS,Tag\nSentence: 1,caf\u00e9,X,O\n".encode("cp1252")
+    )
+    arguments = [f"--from={tmp_path}/a.csv", f"--output={tmp_path}/t.jsonl", "--encoding=cp1252"]
+    assert cli.main(["convert", "--to=tagged_sentences", *arguments]) == 0
+    written = json.loads((tmp_path / "t.jsonl").read_text(encoding="utf-8"))
+    assert written == {"words": ["caf\u00e9"], "tags": ["O"]}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to=tagged_sentences", "--hidden_act=gelu"], "--hidden_act: is for checkpoints"),
-        (["--bad_rows=skip"], "--bad_rows: is for --to=tagged_sentences, not huggingface"),
-        (["--to=tagged_sentences"], "is a folder, expected a file"),
+        (["--to=tagged_sentences", "--hidden_act=gelu"], "--hidden_act=gelu: is for checkpoints"),
+        (["--encoding=cp1252"], "--encoding=cp1252: is for --to=tagged_sentences, not --to=hugg"),
+        (["--to=onnx", "--bad_rows=skip"], "--bad_rows=skip: is for --to=tagged_sentences, not --"),
+        (["--to=tagged_sentences"], "out: expected a name that ends in .jsonl"),
     ],
 )
-def test_flags_of_the_other_kind(tmp_path, capsys, arguments, message) -> None:
-    source = tmp_path / "x.jsonl"
-    source.mkdir()
-    output = f"--output={tmp_path}/out"
-    assert cli.main(["convert", f"--from={source}", output, *arguments]) == 2
+def test_flags_of_the_other_conversion(tmp_path, capsys, arguments, message):
+    (tmp_path / "a.jsonl").write_text(json.dumps(_ROWS[0]))
+    paths = [f"--from={tmp_path}/a.jsonl", f"--output={tmp_path}/out"]
+    assert cli.main(["convert", *paths, *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_converted_annotations_train(tmp_path):
+    assert cli.main(_write(tmp_path / "a.jsonl", _ROWS)) == 0
+    (tmp_path / "vocab.txt").write_text("\n".join(small.VOCABULARY) + "\n")
+    arguments = [
+        *("--task=tagging", "--init=size:L-1_H-64", f"--vocab={tmp_path}/vocab.txt"),
+        *(f"--train={tmp_path}/t.jsonl", f"--dev={tmp_path}/t.jsonl", "--epochs=1"),
+        *(f"--output_dir={tmp_path}/out", "--batch_size=4", "--seq_length=16"),
+    ]
+    assert cli.main(["finetune", *arguments]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert set(metrics["per_type"]) == {"LOC", "PER", "X"}
