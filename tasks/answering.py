@@ -17,6 +17,8 @@ from bert_keras.data.encoded import EncodedExamples
 from bert_keras.data.source import DataSource
 from bert_keras.layers.basic import weight_seed
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import input_checks, keras_arguments
+from bert_keras.tasks.arrow_inputs import as_examples
 from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
 from bert_keras.tokenization import BertTokenizer
 
@@ -120,15 +122,36 @@ class AnsweringTask(BertTask):
         """An answer as JSON."""
         return dataclasses.asdict(answer)
 
-    def predict(self, x: Any, batch_size: int | None = None, **_: Any) -> list[Any]:
-        """One answer per input, in order.
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: None = None,
+    ) -> list[Any]:
+        """Returns one answer per input, in order.
 
         Args:
-            x: inputs in the forms that the task's `examples_of` takes.
+            x: inputs in the forms that the task's `examples_of` takes. Labels and weights of a
+                dataset are ignored.
             batch_size: rows that run together; None for what runs fastest.
+            verbose: 0 or "auto": there is no progress bar.
+            steps: the number of elements to take of a dataset; all by default.
+            callbacks: not to be given: none are run.
+
+        Raises:
+            UserError: an input is not what the model takes; names its place and value.
         """
-        prepared = self.prepare(self.examples_of(x))
-        return self.answers(prepared, self.run(prepared, batch_size))
+        prepared = self._prepared(x, verbose, steps, callbacks)
+        return self.answers(prepared, self.run(prepared, input_checks.batch_size(batch_size)))
+
+    def _prepared(self, x: Any, verbose: Any, steps: int | None, callbacks: Any) -> Prepared:
+        """Returns what `predict` is given, checked and tokenized."""
+        given = keras_arguments.predicted_inputs(x, verbose, steps, callbacks)
+        examples = self.examples_of(as_examples(self, given, labelled=False))
+        self.check(examples)
+        return self.prepare(examples)
 
     # Saving.
 

@@ -12,20 +12,34 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras import checkpoints
-from bert_keras.data.batches import Ints, cut_by_tokens
+from bert_keras.data.batches import Ints
 from bert_keras.data.encoded import EncodedExamples, encode
 from bert_keras.errors import UserError
 from bert_keras.models.encoder import BertEncoder
-from bert_keras.optimization import AdamW, WarmupDecay, layer_decay_factors
+from bert_keras.optimization import layer_decay_factors
 from bert_keras.optimization.layer_decay import RateFactors
-from bert_keras.tasks.inputs import as_dataset, as_strings, is_text, split_texts
+from bert_keras.tasks import batched_outputs, graph_checks, input_checks, keras_arguments
+from bert_keras.tasks.inputs import (
+    ARGUMENTS,
+    VALIDATION,
+    Names,
+    as_dataset,
+    check_given,
+    count_of,
+    has_features,
+    is_text,
+    split_texts,
+    text_dataset,
+    text_lists,
+)
+from bert_keras.tasks.recipe import chosen_optimizer, lay_out_schedule
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import StepResult, train_step
 
 Batch = Mapping[str, tf.Tensor]
 
-# Fewer tokens do not keep the products busy, more fall out of the processor's caches.
-_PREDICTION_TOKENS = 3072
+# AutoGraph would wrap an error of one line in a stack trace of ten.
+_untouched = tf.autograph.experimental.do_not_convert
 
 
 def open_with_tokenizer(
@@ -66,6 +80,10 @@ class BertTask(keras.Model):
 
     # The least `max_length`: [CLS], a token and [SEP].
     shortest = 3
+    # The recipe's learning rate where `compile` is not given one.
+    peak_rate = 5e-5
+    # Metrics that `compile` takes: none, objects, or names such as "accuracy" too.
+    metrics_taken = "objects"
 
     def __init__(
         self,
@@ -105,37 +123,50 @@ class BertTask(keras.Model):
 
     def compile(
         self,
-        optimizer: keras.optimizers.Optimizer | None = None,
-        learning_rate: float = 5e-5,
-        warmup_ratio: float = 0.1,
-        weight_decay: float = 0.01,
-        clip_norm: float | None = 1.0,
-        layer_decay: float = 1.0,
+        optimizer: Any = None,
+        loss: None = None,
+        loss_weights: None = None,
+        metrics: list[Any] | None = None,
         weighted_metrics: list[Any] | None = None,
-        **kwargs: Any,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = False,
+        auto_scale_loss: bool = True,
+        **recipe: Any,
     ) -> None:
         """As `keras.Model.compile`; without an optimizer, BERT's recipe for fine-tuning.
 
-        The recipe: AdamW with a linear warm-up over `warmup_ratio` of the run and a linear
-        decay to zero, biases and layer normalisation not decayed, the global norm of the
-        gradient clipped. The length of the run is set by `fit`. The loss is the task's.
-        With a `layer_decay` below 1 the lower layers learn more slowly; see
-        `layer_decay_factors`.
+        Args:
+            optimizer: an optimizer of Keras or its name, instead of the recipe.
+            loss, loss_weights: not to be given: the loss is the task's.
+            metrics, weighted_metrics: of labels and outputs as `loss_terms` takes them; weighted
+                ones by default those of `default_metrics`.
+            recipe: `learning_rate`, `warmup_ratio`, `weight_decay`, `clip_norm` and
+                `layer_decay`; see `recipe_optimizer`.
 
         Raises:
+            TypeError: an argument is unknown.
+            UserError: a loss is given, an argument of the recipe beside an optimizer, or a value
+                that is none of its argument.
             ValueError: the precision is float16, whose gradients vanish without a scaling of
                 the loss; bfloat16 needs none.
         """
+        keras_arguments.check_loss(loss, loss_weights)
+        name = type(self).__name__
+        keras_arguments.check_metrics(name, metrics, weighted_metrics, self.metrics_taken)
         if self.compute_dtype == "float16":
             raise ValueError("training in float16 is not supported: use mixed_bfloat16")
-        if optimizer is None:
-            schedule = WarmupDecay(learning_rate, warmup_ratio=warmup_ratio)
-            factors = self.rate_factors(layer_decay)
-            optimizer = AdamW(schedule, weight_decay, clip_norm=clip_norm, rate_factors=factors)
         if weighted_metrics is None:
             weighted_metrics = self.default_metrics()
-        kwargs.setdefault("jit_compile", False)
-        super().compile(optimizer=optimizer, weighted_metrics=weighted_metrics, **kwargs)
+        super().compile(
+            optimizer=chosen_optimizer(optimizer, self.peak_rate, self.rate_factors, recipe),
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
         self.__dict__.pop("_compiled_call", None)
 
     def rate_factors(self, layer_decay: float = 1.0) -> RateFactors:
@@ -155,23 +186,88 @@ class BertTask(keras.Model):
         parts = (features, self.preprocess_labels(y))
         return parts if sample_weight is None else (*parts, sample_weight)
 
-    def _feature_dataset(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
-    ) -> tf.data.Dataset:
-        dataset = as_dataset(x, y, sample_weight, batch_size, self.seed if shuffle else None)
-        spec = dataset.element_spec
-        inputs = spec[0] if isinstance(spec, tuple) else spec
-        if not is_text(inputs):
-            labelled = isinstance(spec, tuple) and len(spec) > 1
-            return dataset.map(self._label_features) if labelled else dataset
-        if not isinstance(spec, tuple):
-            dataset = dataset.map(lambda x: (x,))
-        return dataset.map(self.preprocess, tf.data.AUTOTUNE, deterministic=True).prefetch(
-            tf.data.AUTOTUNE
-        )
+    # What a user passes.
 
-    def _label_features(self, features: Any, labels: Any, *weights: Any) -> Any:
-        return features, self.preprocess_labels(labels), *weights
+    def inputs_of(self, x: Any, name: str) -> Any:
+        """Returns what `fit` and `evaluate` are given as x in one form, checked.
+
+        A dataset has tuples (x,), (x, y) or (x, y, sample_weight) then; texts are a list of
+        strings or a tuple of two; features stay as they are.
+
+        Args:
+            x: texts, features, or a dataset of batches of either.
+            name: the argument, for messages.
+
+        Raises:
+            UserError: `x` is something else.
+        """
+        if isinstance(x, tf.data.Dataset):
+            return text_dataset(x, name)
+        return x if has_features(x) else text_lists(x, name)
+
+    def labels_of(self, y: Any, x: Any, name: str) -> Any:
+        """Returns the labels of the texts `x` as an array or a list, checked.
+
+        Raises:
+            UserError: one is no label; names its place and value.
+        """
+        return np.asarray(input_checks.column(y))
+
+    def check_inputs(self, x: Any, name: str) -> None:
+        """Raises a UserError where the model does not take texts of this kind.
+
+        `x` is texts in the form of `inputs_of`, or their specification in a dataset.
+        """
+
+    def _needs_labels(self) -> bool:
+        """Returns whether there is no loss without labels."""
+        return True
+
+    def _check_given(self, x: Any, y: Any, sample_weight: Any, names: Names) -> None:
+        """Raises a UserError where there is nothing to learn from; `x` is that of `inputs_of`."""
+        check_given(x, y, sample_weight, names, self._needs_labels())
+
+    def _feature_dataset(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        shuffle: bool,
+        names: Names = ARGUMENTS,
+    ) -> tf.data.Dataset:
+        x = self.inputs_of(x, names.x)
+        self._check_given(x, y, sample_weight, names)
+        if not isinstance(x, tf.data.Dataset):
+            y, sample_weight = self._checked_targets(x, y, sample_weight, names)
+        seed = self.seed if shuffle else None
+        dataset = as_dataset(x, y, sample_weight, input_checks.batch_size(batch_size), seed)
+        inputs = dataset.element_spec[0]
+        if not is_text(inputs):
+            return dataset.map(_untouched(self._label_features))
+        self.check_inputs(inputs, names.x)
+        preprocess = _untouched(self._preprocess)
+        dataset = dataset.map(preprocess, tf.data.AUTOTUNE, deterministic=True)
+        return dataset.prefetch(tf.data.AUTOTUNE)
+
+    def _checked_targets(self, x: Any, y: Any, weights: Any, names: Names) -> tuple[Any, Any]:
+        """Returns the labels and the weights of the examples `x`, None where they have none."""
+        count = count_of(x)
+        if y is not None:
+            y = np.asarray(y) if has_features(x) else self.labels_of(y, x, names.y)
+            input_checks.check_count(len(y), names.y, count, names.x)
+        return y, input_checks.example_weights(weights, names.sample_weight, count, names.x)
+
+    def _preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        if sample_weight is not None:
+            sample_weight = graph_checks.weights(sample_weight)
+        return self.preprocess(x, y, sample_weight)
+
+    def _label_features(self, features: Any, *rest: Any) -> Any:
+        if not rest:
+            return (features,)
+        labels, *weights = rest
+        return features, self.preprocess_labels(labels), *map(graph_checks.weights, weights)
 
     def fit(
         self,
@@ -179,77 +275,94 @@ class BertTask(keras.Model):
         y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
         validation_data: Any = None,
-        steps_per_epoch: int | None = None,
-        sample_weight: Any = None,
         shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
-        **kwargs: Any,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`, on strings or on features.
 
         Args:
             x: a `tf.data.Dataset` of (texts, labels), (texts, labels, weights), or of features
-                in place of texts; or texts as a list, or as a tuple (texts, second texts).
+                in place of texts; or texts as a list, an array, a Series, a DataFrame with one
+                column, or as a tuple (texts, second texts).
             y, sample_weight: labels and weights, where `x` is not a dataset.
+            validation_split: not to be given: pass `validation_data`.
             steps_per_epoch: needed for a dataset of unknown size.
 
         Raises:
+            UserError: texts, labels or weights are not such; names the argument, the place and
+                the value.
             ValueError: the number of steps is not known and the recipe needs it.
         """
+        keras_arguments.check_compiled(self, "fit")
+        keras_arguments.check_split(validation_split)
+        x = self.inputs_of(x, ARGUMENTS.x)
+        self._check_given(x, y, sample_weight, ARGUMENTS)
         with self.distribute_strategy.scope():
             self._set_up(x, y)
         dataset = self._feature_dataset(x, y, sample_weight, batch_size, shuffle)
-        self._resolve_schedule(dataset, epochs - initial_epoch, steps_per_epoch)
+        if lay_out_schedule(self.optimizer, dataset, epochs - initial_epoch, steps_per_epoch):
+            # The schedule's constants are part of the compiled step.
+            self.train_function = None
         if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)):
-                validation_data = (validation_data,)
-            val_x, val_y, val_weight = (*validation_data, None, None)[:3]
-            validation_data = self._feature_dataset(val_x, val_y, val_weight, batch_size, False)
+            given = keras_arguments.split_validation(validation_data)
+            size = validation_batch_size or batch_size
+            validation_data = self._feature_dataset(*given, size, False, VALIDATION)
         return super().fit(
             dataset,
             epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
             validation_data=validation_data,
-            steps_per_epoch=steps_per_epoch,
-            initial_epoch=initial_epoch,
             # What is not a dataset is shuffled by now.
             shuffle=False,
-            **kwargs,
+            class_weight=class_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_freq=validation_freq,
         )
 
     def _set_up(self, x: Any, y: Any) -> None:
-        """Hook of `fit` before anything else: what depends on the training data."""
+        """Hook of `fit` before anything else: what depends on the training data.
 
-    def _resolve_schedule(
-        self, dataset: tf.data.Dataset, epochs: int, steps_per_epoch: int | None
-    ) -> None:
-        schedule = getattr(self.optimizer, "_learning_rate", None)
-        if not isinstance(schedule, WarmupDecay):
-            return
-        steps = steps_per_epoch
-        if steps is None and int(dataset.cardinality()) >= 0:
-            steps = int(dataset.cardinality())
-        if steps is None:
-            raise ValueError(
-                "the dataset's size is unknown, so warm-up and decay cannot be laid out: "
-                "give steps_per_epoch, or dataset.apply(tf.data.experimental.assert_cardinality)"
-            )
-        done = int(keras.ops.convert_to_numpy(self.optimizer.iterations.value))
-        schedule.resolve(steps * epochs, first_step=done)
-        # The schedule's constants are part of the compiled step.
-        self.train_function = None
+        `x` is in the form of `inputs_of`, `y` as it was given.
+        """
 
     def evaluate(
         self,
         x: Any = None,
         y: Any = None,
         batch_size: int | None = None,
+        verbose: Any = "auto",
         sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """As `keras.Model.evaluate`, on strings or on features."""
-        dataset = self._feature_dataset(x, y, sample_weight, batch_size, shuffle=False)
-        return super().evaluate(dataset, **kwargs)
+        """As `keras.Model.evaluate`, on strings or on features; see `fit`."""
+        keras_arguments.check_compiled(self, "evaluate")
+        # What `fit` evaluates is prepared already: Keras keeps it and says so.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x = self._feature_dataset(x, y, sample_weight, batch_size, shuffle=False)
+        return super().evaluate(
+            x,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
 
     def compute_step(
         self, features: Batch, labels: Any, weights: Any, training: bool
@@ -285,11 +398,15 @@ class BertTask(keras.Model):
     # Prediction.
 
     def encode(self, texts: Any, pairs: Any = None) -> EncodedExamples:
-        """Tokenizes lists of strings, truncated to `max_length`."""
-        strings = as_strings(texts)
-        others = None if pairs is None else as_strings(pairs)
-        if others is not None and len(others) != len(strings):
-            raise ValueError(f"{len(strings)} texts but {len(others)} second texts")
+        """Tokenizes lists of strings, truncated to `max_length`.
+
+        Raises:
+            UserError: an element is not a string, or the lists differ in length.
+        """
+        strings = input_checks.strings(texts, "texts")
+        others = None if pairs is None else input_checks.strings(pairs, "pairs")
+        if others is not None:
+            input_checks.check_count(len(others), "pairs", len(strings), "texts")
         return encode(self.tokenizer, strings, others, self.max_length)
 
     def raw_outputs(self, encoded: EncodedExamples, batch_size: int | None = None) -> np.ndarray:
@@ -298,38 +415,20 @@ class BertTask(keras.Model):
         Examples of similar length are run together, so little is spent on padding: batches of
         `batch_size` examples, or of about so many tokens as run fastest.
         """
-        parts, outputs = [], []
-        for part, output in self.batch_outputs(encoded, batch_size):
-            parts.append(part)
-            outputs.append(np.asarray(output))
-        merged = np.concatenate(outputs)
-        restored = np.empty_like(merged)
-        restored[np.concatenate(parts)] = merged
-        return restored
+        return batched_outputs.in_order(self.batch_outputs(encoded, batch_size))
 
     def token_outputs(
         self, encoded: EncodedExamples, batch_size: int | None = None
     ) -> list[np.ndarray]:
         """As `raw_outputs`, where `call` returns `[batch, length, …]`: for each example an array
         `[its length, …]`, without the padding."""
-        found: dict[int, np.ndarray] = {}
-        for part, output in self.batch_outputs(encoded, batch_size):
-            for index, rows in zip(part.tolist(), np.asarray(output), strict=True):
-                found[index] = rows[: encoded.lengths[index]]
-        return [found[index] for index in range(len(encoded))]
+        return batched_outputs.without_padding(self.batch_outputs(encoded, batch_size), encoded)
 
     def batch_outputs(
         self, encoded: EncodedExamples, batch_size: int | None = None
     ) -> Iterator[tuple[Ints, Any]]:
         """What `call` returns for each batch of `raw_outputs`, with the examples that are in it."""
-        order = np.argsort(-encoded.lengths, kind="stable")
-        limit = len(order) if batch_size is None else batch_size
-        lengths = np.maximum(encoded.lengths[order], 1)
-        budget = _PREDICTION_TOKENS
-        if batch_size is not None:
-            budget = batch_size * int(lengths.max(initial=1))
-        # Of no examples there is a batch too: it gives the outputs' shape.
-        for part in cut_by_tokens(order, lengths, budget, limit) or [order]:
+        for part in batched_outputs.batches_of(encoded, batch_size):
             yield part, self._call_function(encoded.batch(part))
 
     @property

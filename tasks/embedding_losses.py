@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -26,7 +27,7 @@ def check_loss(loss: str, examples: SentencesToEmbed) -> None:
     """A UserError unless a loss can learn from examples."""
     scored, group = examples.scores is not None, examples.group
     fits, needed = {
-        "cosine": (scored, "pairs with scores"),
+        "cosine": (scored and group == 2, "pairs with scores"),
         "multiple_negatives": (not scored and group > 1, "pairs without scores, or triplets"),
         "triplet": (group == 3, "triplets"),
     }[loss]
@@ -34,6 +35,18 @@ def check_loss(loss: str, examples: SentencesToEmbed) -> None:
         raise UserError(
             f"{examples.source}: has {examples.kind()}, the loss {loss} learns from {needed}"
         )
+
+
+def max_score_of(scores: Sequence[float], name: str) -> float:
+    """Returns the top of a scale of scores: 1, or 5 as STS-B has it.
+
+    Raises:
+        UserError: there are scores above 5, whose scale is not known.
+    """
+    highest = max(scores)
+    if highest > 5:
+        raise UserError(f"{name} has scores up to {highest:g}; give max_score, the most possible")
+    return 5.0 if highest > 1 else 1.0
 
 
 def losses_of(loss: str, vectors: tf.Tensor, scores: Any) -> tf.Tensor:

@@ -17,6 +17,7 @@ from bert_keras.errors import UserError
 from bert_keras.layers.basic import weight_seed
 from bert_keras.layers.masked_lm_head import MaskedLMHead
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import graph_checks, input_checks, mask_words
 from bert_keras.tasks.answering import AnsweringTask, Prepared
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.filled_text import MASK, FilledText, filled_text
@@ -94,16 +95,23 @@ class FillMask(TextInputs, AnsweringTask):
         parts = (features,) if y is None else (features, self.preprocess_labels(y))
         return parts if sample_weight is None else (*parts, sample_weight)
 
+    def labels_of(self, y: Any, x: Any, name: str) -> Any:
+        """Returns the words or the ids for the masks of each text; see `masked_words`."""
+        return mask_words.masked_words(y, x, self.tokenizer, name)
+
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Ids of the words for the masks, in the order of these; each must be one token."""
         if labels.dtype != tf.string:
-            return tf.cast(labels, tf.int32)
-        ids = self.tokenizer.tokenize(tf.reshape(labels, [-1]))
-        single = tf.debugging.assert_equal(
-            ids.row_lengths(), tf.cast(1, tf.int64), "a word for [MASK] is not one token"
-        )
-        with tf.control_dependencies([single]):
-            return tf.reshape(ids.values, tf.shape(labels))
+            message = "an id for [MASK] is not one of the vocabulary"
+            ids = graph_checks.whole_numbers(labels, message)
+            known = (ids >= 0) & (ids < self.tokenizer.vocab_size)
+            return tf.cast(graph_checks.checked(ids, known, labels, message), tf.int32)
+        flat = tf.reshape(labels, [-1])
+        ids = self.tokenizer.tokenize(flat)
+        single = ids.row_lengths() == 1
+        message = "a word for [MASK] is not one token"
+        values = graph_checks.checked(ids.values, single, flat, message)
+        return tf.reshape(values, tf.shape(labels))
 
     # Answers.
 
@@ -158,12 +166,20 @@ class FillMask(TextInputs, AnsweringTask):
         ]
 
     def predict(
-        self, x: Any, batch_size: int | None = None, top_k: int | None = None, **_: Any
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: None = None,
+        *,
+        top_k: int | None = None,
     ) -> list[FilledText]:
         """As `AnsweringTask.predict`, with `top_k` tokens for each mask if it is given."""
-        prepared = self.prepare(self.examples_of(x))
-        wanted = self.top_k if top_k is None else _checked(top_k)
-        return self.answers(prepared, self._likeliest(prepared, batch_size, wanted))
+        prepared = self._prepared(x, verbose, steps, callbacks)
+        chosen = self.top_k if top_k is None else _checked(top_k)
+        size = input_checks.batch_size(batch_size)
+        return self.answers(prepared, self._likeliest(prepared, size, chosen))
 
     # Saving.
 
@@ -185,7 +201,8 @@ class FillMask(TextInputs, AnsweringTask):
             raise UserError(f"{checkpoint.source}: has no head of a masked language model")
 
 
-def _checked(top_k: int) -> int:
-    if top_k < 1:
-        raise UserError(f"top_k must be at least 1, received {top_k}")
-    return top_k
+def _checked(top_k: Any) -> int:
+    number = input_checks.whole_number(top_k)
+    if number is None or number < 1:
+        raise UserError(f"top_k must be at least 1, received {input_checks.shown(top_k)}")
+    return number

@@ -12,7 +12,9 @@ from bert_keras.data.bad_rows import BadRows
 from bert_keras.data.source import TaskExamples
 from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.data.training_examples import NO_LABEL, LabelledExamples, TrainingExamples
+from bert_keras.errors import UserError
 from bert_keras.tasks.answering import AnsweringTask, Prepared
+from bert_keras.tasks.arrow_inputs import as_examples
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.distillation import (
     Distillation,
@@ -20,6 +22,9 @@ from bert_keras.tasks.distillation import (
     soft_divergence,
     weighted_sum,
 )
+from bert_keras.tasks.input_checks import batch_size as as_batch_size
+from bert_keras.tasks.input_checks import kind_of
+from bert_keras.tasks.inputs import ARGUMENTS, Names
 from bert_keras.training.train_step import StepResult
 
 __all__ = ["FineTunedTask", "Prepared"]
@@ -120,25 +125,68 @@ class FineTunedTask(AnsweringTask):
             weights = labels != NO_LABEL
         return weighted_sum(soft_divergence(targets, outputs, temperature), weights)
 
-    def _feature_dataset(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
-    ) -> tf.data.Dataset:
+    def inputs_of(self, x: Any, name: str) -> Any:
+        """As `BertTask.inputs_of`; what `read` gives, also of a `datasets.Dataset`, stays."""
+        x = as_examples(self, x, labelled=True)
+        return x if isinstance(x, TaskExamples) else super().inputs_of(x, name)
+
+    def _check_given(self, x: Any, y: Any, sample_weight: Any, names: Names) -> None:
         if not isinstance(x, TaskExamples):
-            return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle)
+            return super()._check_given(x, y, sample_weight, names)
+        for name, value in ((names.y, y), (names.sample_weight, sample_weight)):
+            if value is not None:
+                raise UserError(f"{name}: {names.x} is {kind_of(x)}, which is taken without")
+        if not len(x):
+            raise UserError(f"{names.x} is empty; expected at least one example")
+
+    def _feature_dataset(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        shuffle: bool,
+        names: Names = ARGUMENTS,
+    ) -> tf.data.Dataset:
+        x = self.inputs_of(x, names.x)
+        if not isinstance(x, TaskExamples):
+            return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle, names)
+        self._check_given(x, y, sample_weight, names)
         self.check(x)
         examples = self.training_examples(self.prepare(x))
-        batches = TrainingBatches(examples, self.seed, batch_size or 32, shuffle=shuffle)
+        batches = TrainingBatches(
+            examples, self.seed, as_batch_size(batch_size) or 32, shuffle=shuffle
+        )
         return batches.every_epoch()
 
     # Scores.
 
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         """As `BertTask.evaluate`; of examples that `read` gives, the metrics of `metrics_of`."""
+        x = as_examples(self, x, labelled=True)
         if not isinstance(x, TaskExamples):
-            return super().evaluate(x, y, *args, **kwargs)
+            options = verbose, sample_weight, steps, callbacks, return_dict
+            return super().evaluate(x, y, batch_size, *options, **kwargs)
+        if kwargs:
+            raise TypeError(f"evaluate() got the unexpected arguments {', '.join(kwargs)}")
+        self._check_given(x, y, sample_weight, ARGUMENTS)
+        for name, value in (("steps", steps), ("callbacks", callbacks)):
+            if value is not None:
+                raise UserError(f"{name}: x is {kind_of(x)}, which is scored as a whole")
         self.check(x)
         prepared = self.prepare(x)
-        return self.metrics_of(prepared, self.run(prepared, kwargs.get("batch_size")))
+        return self.metrics_of(prepared, self.run(prepared, as_batch_size(batch_size)))
 
     def tune(self, dev: Prepared, outputs: Any, given: Mapping[str, Any]) -> None:
         """Sets the options that are chosen by a finished model's outputs on the dev data.

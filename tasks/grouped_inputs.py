@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -14,16 +13,14 @@ from bert_keras.data.batches import Ints
 from bert_keras.data.grouped_examples import GroupedExamples
 from bert_keras.data.source import TaskExamples
 from bert_keras.data.training_examples import FEATURES
+from bert_keras.errors import UserError
+from bert_keras.tasks import input_checks
 from bert_keras.tasks.answering import Prepared
+from bert_keras.tasks.arrow_inputs import as_examples
+from bert_keras.tasks.input_checks import shown, table_columns
+from bert_keras.tasks.inputs import check_labels_spec, gather, has_features
 
-# The columns of an example by name, in the order in which they are read.
-_NAMES = (
-    ("text",),
-    ("text", "text_pair"),
-    ("anchor", "positive"),
-    ("anchor", "positive", "negative"),
-    ("context", "choices"),
-)
+Kinds = tuple[tuple[str, ...], ...]
 
 
 def as_rows(features: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
@@ -48,18 +45,74 @@ def as_groups(features: Mapping[str, Any], group: Any) -> dict[str, Any]:
     }
 
 
-def text_columns(x: Any) -> tuple[Any, ...]:
-    """Columns of texts: those of a tuple, or of a dict by their names; anything else is one.
+def text_columns(x: Any, kinds: Kinds, name: str = "x") -> tuple[Any, ...]:
+    """Returns the columns of an example: of a tuple, or of a dict or a DataFrame by their names.
+
+    Anything else is one column.
+
+    Args:
+        x: columns, or their specifications in a dataset.
+        kinds: the names of the columns, of each kind of example.
+        name: the argument.
 
     Raises:
-        ValueError: a dict has other names.
+        UserError: the names or the number of columns are those of no kind.
     """
-    if isinstance(x, Mapping):
-        names = next((names for names in _NAMES if set(names) == set(x)), None)
-        if names is None:
-            raise ValueError(f"expected one of {_NAMES} as keys, received {sorted(x)}")
-        return tuple(x[name] for name in names)
-    return x if isinstance(x, tuple) else (x,)
+    columns = x if isinstance(x, Mapping) else table_columns(x)
+    expected = " or ".join(f"({', '.join(names)})" for names in kinds)
+    if columns is None:
+        found = x if isinstance(x, tuple) else (x,)
+        if len(found) not in map(len, kinds) or (len(found) > 1 and isinstance(found[0], str)):
+            raise UserError(f"{name} has {len(found)} columns of texts; expected {expected}")
+        return found
+    names = next((names for names in kinds if set(names) == set(columns)), None)
+    if names is None and columns is not x and len(columns) == 1 and 1 in map(len, kinds):
+        return tuple(columns.values())
+    if names is None:
+        what = "keys" if columns is x else "columns"
+        raise UserError(f"{name} has the {what} {shown(list(columns))}; expected {expected}")
+    return tuple(columns[column] for column in names)
+
+
+def column_names(x: Any, kinds: Kinds, name: str) -> list[str]:
+    """Returns how a user writes each column that `text_columns` gives."""
+    count = len(text_columns(x, kinds, name))
+    if isinstance(x, tuple):
+        return [f"{name}[{column}]" for column in range(count)]
+    columns = x if isinstance(x, Mapping) else table_columns(x)
+    if columns is None:
+        return [name]
+    names = next((names for names in kinds if set(names) == set(columns)), tuple(columns))
+    return [f"{name}[{column!r}]" for column in names]
+
+
+def column_dataset(x: tf.data.Dataset, kinds: Kinds, name: str) -> tf.data.Dataset:
+    """Returns a dataset of columns of texts with tuples (columns, …), labels and weights last.
+
+    A tuple whose first part is a tuple or a dict is (x, y, sample_weight), as in Keras. Else its
+    parts that are strings are columns, and what follows are labels and weights.
+
+    Raises:
+        UserError: its elements are something else.
+    """
+    spec = x.element_spec
+    if not isinstance(spec, tuple):
+        x = x.map(lambda element: (element,))
+    elif not isinstance(spec[0], (tuple, Mapping)):
+        strings = [part.dtype == tf.string for part in spec]
+        count = strings.index(False) if False in strings else len(strings)
+        x = x.map(lambda *parts: (parts[:count], *parts[count:]))
+    inputs, *rest = x.element_spec
+    if len(rest) > 2:
+        raise UserError(
+            f"{name} yields {len(rest)} parts after its texts; expected labels, weights"
+        )
+    check_labels_spec(rest, name)
+    if not has_features(inputs):
+        for column in text_columns(inputs, kinds, f"an element of {name}"):
+            if getattr(column, "dtype", None) != tf.string:
+                raise UserError(f"{name} yields {shown(column)} as texts; expected strings")
+    return x
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,30 +134,29 @@ class GroupedInputs:
         assert isinstance(prepared, PreparedGroups)
         return GroupedExamples(prepared.inputs, prepared.splits, prepared.gold)
 
+    kinds: ClassVar[Kinds]
+
     @classmethod
-    def text_arrays(cls, x: Any) -> tuple[Any, ...]:
-        """Arrays of strings, `[N]` or `[N, group]`, of what is neither a dataset nor features."""
-        return text_columns(x)
+    def text_arrays(cls, x: Any, name: str = "x") -> tuple[Any, ...]:
+        """Returns lists of strings, `[N]` or `[N, group]`, of neither a dataset nor features."""
+        names = column_names(x, cls.kinds, name)
+        columns = zip(text_columns(x, cls.kinds, name), names, strict=True)
+        found = tuple(input_checks.strings(column, where) for column, where in columns)
+        for column, where in zip(found, names, strict=True):
+            input_checks.check_count(len(column), where, len(found[0]), names[0])
+        return found
 
-    def _feature_dataset(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
-    ) -> tf.data.Dataset:
+    @classmethod
+    def columns_of(cls, x: Any) -> Any:
+        """Returns the columns of what `predict` is given, those of a dataset as lists."""
+        return gather(column_dataset(x, cls.kinds, "x")) if isinstance(x, tf.data.Dataset) else x
+
+    def inputs_of(self, x: Any, name: str) -> Any:
+        """As `FineTunedTask.inputs_of`; texts are a tuple of columns."""
+        task: Any = self
+        x = as_examples(task, x, labelled=True)
         if isinstance(x, tf.data.Dataset):
-            if all(leaf.dtype == tf.string for leaf in tf.nest.flatten(x.element_spec)):
-                # Without labels: Keras would take the second column for them.
-                x = x.map(lambda *columns: (columns if len(columns) > 1 else columns[0],))
-        elif not isinstance(x, TaskExamples) and not has_token_ids(x):
-            parts = [np.asarray(part) for part in (y, sample_weight) if part is not None]
-            x = tf.data.Dataset.from_tensor_slices((self.text_arrays(x), *parts))
-            if shuffle:
-                x = x.shuffle(int(x.cardinality()), seed=self.seed)
-            x, y, sample_weight = x.batch(batch_size or 32), None, None
-        dataset: tf.data.Dataset = super()._feature_dataset(  # type: ignore[misc]
-            x, y, sample_weight, batch_size, shuffle
-        )
-        return dataset
-
-
-def has_token_ids(x: Any) -> bool:
-    """Whether `x` is features."""
-    return isinstance(x, Mapping) and "token_ids" in x
+            return column_dataset(x, self.kinds, name)
+        if isinstance(x, TaskExamples) or has_features(x):
+            return x
+        return self.text_arrays(x, name)

@@ -14,11 +14,12 @@ from bert_keras.data import tables
 from bert_keras.errors import UserError
 from bert_keras.layers.basic import weight_seed
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import input_checks
 from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
 from bert_keras.tasks.fine_tuned import FineTunedTask
+from bert_keras.tasks.label_lookup import Label as Label
+from bert_keras.tasks.label_lookup import indices_in_graph
 from bert_keras.tokenization import BertTokenizer
-
-Label = str | int
 
 _UNSET = "the labels are not set: give labels=, or call fit first"
 
@@ -42,6 +43,25 @@ def columns_of(stored: Sequence[Label], labels: Sequence[Label]) -> list[int] | 
 def class_numbers(count: int) -> list[str]:
     """Returns "0", "1", …, as data names classes by their numbers."""
     return [str(index) for index in range(count)]
+
+
+def _as_labels(labels: Any) -> list[Label]:
+    """Returns a model's labels as a list of strings and whole numbers.
+
+    Raises:
+        UserError: they have no order, or one is something else.
+    """
+    if isinstance(labels, (str, bytes)):
+        raise UserError(f"labels is {input_checks.shown(labels)}; expected a list of labels")
+    found: list[Label] = []
+    for index, label in enumerate(input_checks.elements(labels, "labels", "a list of labels")):
+        value = str(label) if isinstance(label, str) else input_checks.whole_number(label)
+        if value is None:
+            where = input_checks.place(labels, "labels", index)
+            received = input_checks.shown(label)
+            raise UserError(f"{where}: labels are strings or whole numbers, received {received}")
+        found.append(value)
+    return found
 
 
 class LabelledTask(FineTunedTask):
@@ -90,10 +110,7 @@ class LabelledTask(FineTunedTask):
             UserError: fewer than two labels, a label twice, a fraction, or other labels are set
                 already.
         """
-        for label in labels:
-            if not isinstance(label, str) and int(label) != label:
-                raise UserError(f"labels are strings or whole numbers, received {label!r}")
-        labels = [label if isinstance(label, str) else int(label) for label in labels]
+        labels = _as_labels(labels)
         if self._labels is not None:
             if labels != self.labels:
                 raise UserError(f"the labels are {self.labels} already, received {labels}")
@@ -121,26 +138,11 @@ class LabelledTask(FineTunedTask):
         """The index of each label, int32, in the graph, of labels as strings or numbers.
 
         Whole numbers are indices where the labels are strings, and are looked up among the
-        labels where these are numbers. Of labels LABEL_0, LABEL_1, … the strings "0", "1", …
-        are indices too. What is not a label is an error.
+        labels where these are whole numbers, or are written as such; see `indices_in_graph`.
+        Of labels LABEL_0, LABEL_1, … the strings "0", "1", … are indices too. What is not a
+        label is an error.
         """
-        if labels.dtype == tf.bool:
-            labels = tf.cast(labels, tf.int32)
-        known_labels = self.labels
-        if labels.dtype != tf.string and isinstance(known_labels[0], str):
-            indices = tf.cast(labels, tf.int32)
-            known = (indices >= 0) & (indices < len(known_labels))
-        else:
-            if labels.dtype == tf.string:
-                known_labels = [str(label) for label in known_labels]
-            matches = tf.equal(labels[..., None], tf.constant(known_labels, labels.dtype))
-            if checkpoints.are_default(known_labels):
-                matches |= tf.equal(labels[..., None], class_numbers(len(known_labels)))
-            indices = tf.argmax(matches, axis=-1, output_type=tf.int32)
-            known = tf.reduce_any(matches, axis=-1)
-        message = f"a label is not one of {self.labels}"
-        with tf.control_dependencies([tf.debugging.assert_equal(known, True, message)]):
-            return tf.identity(indices)
+        return indices_in_graph(labels, self.labels)
 
     def names_in(self, given: Iterable[Any]) -> list[str]:
         """Returns the names of the model's labels in a data set whose labels are `given`.

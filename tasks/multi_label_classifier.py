@@ -15,6 +15,7 @@ from bert_keras.data.examples import Examples, sorted_labels
 from bert_keras.data.labelled_kinds import MultiLabelExamples
 from bert_keras.errors import UserError
 from bert_keras.metrics import classes
+from bert_keras.tasks import graph_checks, multi_hot
 from bert_keras.tasks.distillation import weighted_sum
 from bert_keras.tasks.fine_tuned import Prepared
 from bert_keras.tasks.labelled import Label
@@ -51,7 +52,7 @@ class MultiLabelClassifier(LabelledText):
 
     Args:
         encoder, tokenizer, labels, pairs, max_length, seed: see `TextClassifier`. Labels that
-            are left to `fit` on arrays are the columns' numbers.
+            are left to `fit` are the columns of a DataFrame, or else the columns' numbers.
         class_weights: what the training loss of an example that has the label is multiplied by,
             a dict; 1 where nothing is said.
 
@@ -68,6 +69,7 @@ class MultiLabelClassifier(LabelledText):
     default_name = "multi_label_classifier"
     problem_type = MULTI_LABEL
     examples_kind = MultiLabelExamples
+    one_label = False
 
     def loss_terms(
         self, outputs: Any, labels: Any, weights: Any, class_weights: tf.Tensor | None = None
@@ -93,20 +95,31 @@ class MultiLabelClassifier(LabelledText):
     def default_metrics(self) -> list[keras.metrics.Metric]:
         return [SubsetAccuracy(name="subset_accuracy")]
 
+    def labels_of(self, y: Any, x: Any, name: str) -> Any:
+        """Returns zeros and ones, `[N, labels]`; columns of a DataFrame by the labels' names."""
+        return multi_hot.zeros_and_ones(y, self.labels, name)
+
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Zeros and ones, float32 `[batch, labels]`."""
-        labels = tf.ensure_shape(tf.cast(labels, tf.float32), [None, len(self.labels)])
-        known = (labels == 0.0) | (labels == 1.0)
+        width = len(self.labels)
+        if labels.dtype == tf.string or not labels.shape.is_compatible_with([None, width]):
+            raise UserError(
+                f"labels are {labels.dtype.name} of shape {labels.shape}; expected zeros and ones "
+                f"of shape [batch, {width}]"
+            )
         message = "labels are 0 or 1, a column for each of " + ", ".join(map(str, self.labels))
-        with tf.control_dependencies([tf.debugging.assert_equal(known, True, message)]):
-            return tf.identity(labels)
+        floats = tf.ensure_shape(tf.cast(labels, tf.float32), [None, width])
+        return graph_checks.checked(floats, (floats == 0.0) | (floats == 1.0), floats, message)
 
     @classmethod
     def labels_in(cls, x: Any, y: Any) -> list[Label]:
-        width = x.element_spec[1].shape[-1] if isinstance(x, tf.data.Dataset) else np.shape(y)[-1]
-        if width is None:
-            raise ValueError("the number of labels is not known: give labels=")
-        return list(range(width))
+        """Returns the names of a DataFrame's columns, or else the columns' numbers."""
+        if not isinstance(x, tf.data.Dataset):
+            return multi_hot.column_labels(y, "y")
+        shape = x.element_spec[1].shape
+        if not shape.rank or shape[-1] is None:
+            raise UserError("the number of labels is not known: give labels=")
+        return list(range(shape[-1]))
 
     # Data, answers and metrics.
 

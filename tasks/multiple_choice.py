@@ -13,25 +13,36 @@ from keras import ops
 from bert_keras.data.choices import ChoiceExamples, examples_of_choices, read_choices
 from bert_keras.data.grouped_examples import group_splits, padded_groups
 from bert_keras.data.source import DataSource
+from bert_keras.errors import UserError
 from bert_keras.layers.basic import weight_seed
 from bert_keras.metrics.glue import accuracy, mean_cross_entropy
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import graph_checks, input_checks
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
+from bert_keras.tasks.given_examples import given
 from bert_keras.tasks.grouped_inputs import (
     GroupedInputs,
     PreparedGroups,
     as_groups,
     as_rows,
+    column_names,
     text_columns,
 )
-from bert_keras.tasks.inputs import as_strings, gather_texts
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
 
 # The logit of a choice that an example does not have: its probability is 0, its loss finite.
 _NO_CHOICE = -1e9
+
+
+def _checked_in_graph(labels: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """Returns labels `[batch]` that are below the counts of the choices `[batch]`."""
+    labels = tf.reshape(labels, [-1])
+    valid = (labels >= 0) & (labels < counts)
+    message = "a label is not the number of one of its choices"
+    return graph_checks.checked(labels, valid, labels, message)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +79,8 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
     architecture = "BertForMultipleChoice"
     head = "classifier"
     best_metric = "accuracy"
+    metrics_taken = "names"
+    kinds = (("context", "choices"),)
 
     def __init__(
         self,
@@ -112,27 +125,65 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
 
         A choice that is an empty text is none.
         """
-        contexts, choices = text_columns(x)
+        contexts, choices = text_columns(x, self.kinds)
         if isinstance(choices, tf.RaggedTensor):
             choices = choices.to_tensor("")
         group = tf.shape(choices)[1]
         flat = tf.reshape(choices, [-1])
         features = self.tokenizer(tf.repeat(contexts, group), flat, max_length=self.max_length)
-        there = tf.cast(flat != "", tf.int32)[:, None]
-        features["padding_mask"] *= there
+        there = tf.cast(flat != "", tf.int32)
+        features["padding_mask"] *= there[:, None]
+        if y is not None:
+            counts = tf.reduce_sum(tf.reshape(there, tf.shape(choices)), axis=1)
+            y = _checked_in_graph(self.preprocess_labels(y), counts)
         parts = (as_groups(features, group), y, sample_weight)
         return tuple(part for part in parts if part is not None)
 
+    def labels_of(self, y: Any, x: Any, name: str) -> Any:
+        """Returns the numbers of the right choices; each must be one of its example's."""
+        y = input_checks.column(y)
+        found = []
+        for index, value in enumerate(input_checks.elements(y, name, "numbers of choices")):
+            number = input_checks.whole_number(value)
+            count = sum(map(bool, x[1][index])) if index < len(x[1]) else len(x[1])
+            if number is None or not 0 <= number < count:
+                expected = f"the number of a choice, from 0 to {count - 1}"
+                raise input_checks.unexpected(y, name, index, value, expected)
+            found.append(number)
+        return np.asarray(found, np.int32)
+
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """The numbers of the right choices, from 0, int32."""
-        return tf.cast(labels, tf.int32)
+        whole = graph_checks.whole_numbers(labels, "a label is not the number of a choice")
+        return tf.cast(whole, tf.int32)
 
     @classmethod
-    def text_arrays(cls, x: Any) -> tuple[Any, ...]:
-        examples = cls.examples_of(x)
-        width = max(map(len, examples.choices), default=0)
-        padded = [row + [""] * (width - len(row)) for row in examples.choices]
-        return examples.contexts, np.array(padded, object).reshape(len(examples), width)
+    def text_arrays(cls, x: Any, name: str = "x") -> tuple[Any, ...]:
+        """Returns contexts `[N]` and choices `[N, most choices]`, padded with empty texts."""
+        contexts, choices = cls._texts(x, name)
+        width = max(map(len, choices), default=0)
+        return contexts, [row + [""] * (width - len(row)) for row in choices]
+
+    @classmethod
+    def _texts(cls, x: Any, name: str) -> tuple[list[str], list[list[str]]]:
+        """Returns contexts and, without the empty texts at their ends, the choices of each."""
+        columns = text_columns(x, cls.kinds, name)
+        names = column_names(x, cls.kinds, name)
+        rows = columns[1]
+        if isinstance(rows, (np.ndarray, tf.Tensor)) and len(rows.shape) == 2:
+            rows = list(np.asarray(rows))
+        contexts = input_checks.strings(columns[0], names[0])
+        choices = input_checks.string_lists(rows, names[1], "choices")
+        input_checks.check_count(len(choices), names[1], len(contexts), names[0])
+        for index, row in enumerate(choices):
+            while row and not row[-1]:
+                row.pop()
+            if len(row) < 2 or "" in row:
+                raise UserError(
+                    f"{input_checks.place(rows, names[1], index)} is {input_checks.shown(row)}; "
+                    "expected two choices or more, none of them empty"
+                )
+        return contexts, choices
 
     # Data, answers and metrics.
 
@@ -147,8 +198,7 @@ class MultipleChoice(GroupedInputs, FineTunedTask):
         of batches of such."""
         if isinstance(x, ChoiceExamples):
             return x
-        contexts, choices = text_columns(gather_texts(x))
-        return examples_of_choices(as_strings(contexts), [as_strings(row) for row in choices])
+        return given(examples_of_choices(*cls._texts(cls.columns_of(x), "x")), "x")
 
     def prepare(self, examples: ChoiceExamples) -> PreparedGroups:
         sizes = [len(row) for row in examples.choices]

@@ -14,6 +14,7 @@ from bert_keras.errors import UserError
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
 from bert_keras.tasks.inputs import has_features, has_pairs
+from bert_keras.tasks.label_lookup import check_label_shape
 from bert_keras.tasks.text_inputs import TextInputs
 
 SINGLE_LABEL = "single_label_classification"
@@ -48,25 +49,34 @@ class PooledText(TextInputs, FineTunedTask):
 
     Attributes:
         problem_type: as transformers tells the kinds apart.
+        one_label: whether a text has one label or number, not a row of them.
     """
 
     architecture = "BertForSequenceClassification"
     packs = True
     problem_type: ClassVar[str]
+    one_label: ClassVar[bool] = True
 
     def call(self, features: Batch, training: bool = False) -> Any:
         """Float32 logits `[batch, outputs]`, or `[batch, per_row, outputs]` when packed."""
         pooled = self.encoder.pooled(features, training=training)
         return self.logits_of(pooled, features, training)
 
+    def inputs_of(self, x: Any, name: str) -> Any:
+        """As `BertTask.inputs_of`; a UserError where a dataset has rows in place of labels."""
+        x = super().inputs_of(x, name)
+        if self.one_label and isinstance(x, tf.data.Dataset):
+            check_label_shape(x.element_spec, name)
+        return x
+
     def _set_up(self, x: Any, y: Any) -> None:
         if isinstance(x, Examples):
+            self.check(x)
             self.pairs = x.pairs is not None
             return
-        inputs = x
-        if isinstance(x, tf.data.Dataset):
-            inputs = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
-        if isinstance(inputs, tuple) or not has_features(inputs):
+        inputs = x.element_spec[0] if isinstance(x, tf.data.Dataset) else x
+        if not has_features(inputs):
+            self.check_inputs(inputs, "x")
             self.pairs = has_pairs(inputs)
 
     def prepare(self, examples: Examples) -> Prepared:

@@ -21,7 +21,8 @@ from bert_keras.models.pretrainer import (
     pretraining_losses,
 )
 from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
-from bert_keras.tasks.inputs import as_dataset, has_features
+from bert_keras.tasks.input_checks import kind_of
+from bert_keras.tasks.inputs import Names, has_features
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult, train_step
 
@@ -62,6 +63,10 @@ class BertPretrainer(BertTask):
         pretrainer.fit(dataset, steps_per_epoch=1000)   # a dataset of features
         pretrainer.save_pretrained("DIR")
     """
+
+    # The published peak rate.
+    peak_rate = 1e-4
+    metrics_taken = "none"
 
     def __init__(
         self,
@@ -147,24 +152,30 @@ class BertPretrainer(BertTask):
 
     # Training.
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As `BertTask.compile`, with 1e-4, the published peak rate, as `learning_rate`."""
-        if len(args) < 2:
-            kwargs.setdefault("learning_rate", 1e-4)
-        super().compile(*args, **kwargs)
-
-    def _feature_dataset(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool
-    ) -> tf.data.Dataset:
+    def inputs_of(self, x: Any, name: str) -> Any:
+        """As `BertTask.inputs_of`; anything but features is refused."""
         spec = x.element_spec if isinstance(x, tf.data.Dataset) else x
         inputs = spec[0] if isinstance(spec, tuple) and len(spec) == 1 else spec
-        if y is not None or not has_features(inputs):
-            found = sorted(inputs) if has_features(inputs) else type(inputs).__name__
+        if not has_features(inputs):
             raise UserError(
                 "BertPretrainer trains on features that hold their targets, without labels; "
-                f"received {found}" + (" and labels" if y is not None else "")
+                f"{name} is {kind_of(x)} of {kind_of(inputs)}"
             )
-        return as_dataset(x, None, None, batch_size, self.seed if shuffle else None)
+        if isinstance(x, tf.data.Dataset) and not isinstance(spec, tuple):
+            return x.map(lambda features: (features,))
+        return x
+
+    def _check_given(self, x: Any, y: Any, sample_weight: Any, names: Names) -> None:
+        for name, value in ((names.y, y), (names.sample_weight, sample_weight)):
+            if value is not None:
+                raise UserError(
+                    "BertPretrainer trains on features that hold their targets, without labels; "
+                    f"received {name}"
+                )
+        super()._check_given(x, y, sample_weight, names)
+
+    def _needs_labels(self) -> bool:
+        return False
 
     def compute_step(
         self, features: Batch, labels: Any = None, weights: Any = None, training: bool = False
@@ -207,9 +218,19 @@ class BertPretrainer(BertTask):
         losses = [value for name, value in logs.items() if name.endswith("_loss")]
         return {"loss": sum(losses), **logs}
 
-    def predict(self, x: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         """The logits of features; see `predict_on_features`."""
-        return self.predict_on_features(x, **kwargs)
+        if not isinstance(x, tf.data.Dataset) and not has_features(x):
+            raise UserError(f"x is {kind_of(x)}; BertPretrainer answers features, not texts")
+        options = {"verbose": verbose, "steps": steps, "callbacks": callbacks}
+        return self.predict_on_features(x, batch_size=batch_size, **options)
 
     # Saving.
 

@@ -24,17 +24,23 @@ from bert_keras.layers.basic import weight_seed
 from bert_keras.metrics import squad
 from bert_keras.metrics.glue import mean_cross_entropy
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import graph_checks
 from bert_keras.tasks.answer_decoding import AnsweredQuestions, QuestionAnswer, best_answers
+from bert_keras.tasks.arrow_inputs import as_examples
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.dense_head import DenseHead
 from bert_keras.tasks.distillation import soft_divergence, weighted_sum
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
-from bert_keras.tasks.inputs import gather_texts, split_columns
+from bert_keras.tasks.given_examples import given
+from bert_keras.tasks.grouped_inputs import column_dataset
+from bert_keras.tasks.input_checks import kind_of
+from bert_keras.tasks.inputs import column_strings, gather, is_text
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
 
 # The logit of padding, where no answer begins or ends.
 _PADDING = -1e9
+_COLUMNS = ("question", "context")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,9 +146,22 @@ class QuestionAnswerer(FineTunedTask):
             both *= tf.cast(weights, tf.float32)[:, None]
         return weighted_sum(soft_divergence(targets, outputs, temperature), both)
 
+    def inputs_of(self, x: Any, name: str) -> Any:
+        """As `FineTunedTask.inputs_of`; questions have answers, so that texts are refused."""
+        x = as_examples(self, x, labelled=True)
+        dataset = isinstance(x, tf.data.Dataset)
+        if is_text(x.element_spec) if dataset else not isinstance(x, (Mapping, QuestionExamples)):
+            raise UserError(
+                f"{name} is {kind_of(x)}; expected questions with their answers: "
+                "questions_of(questions, contexts, answers) or what read gives, or features"
+            )
+        return super().inputs_of(x, name)
+
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
-        """The places of the answer's first and last token, int32 `[batch, 2]`."""
-        return tf.cast(labels, tf.int32)
+        """The positions of the answer's first and last token, int32 `[batch, 2]`."""
+        message = "an answer's token is not a whole number of at least 0"
+        whole = graph_checks.whole_numbers(labels, message)
+        return tf.cast(graph_checks.checked(whole, whole >= 0, labels, message), tf.int32)
 
     @classmethod
     def options_from(cls, train: QuestionExamples, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,8 +184,10 @@ class QuestionAnswerer(FineTunedTask):
         (questions, contexts); or a dataset of batches of these."""
         if isinstance(x, QuestionExamples):
             return x
-        questions, contexts = split_columns(gather_texts(x), ("question", "context"))
-        return questions_of(questions, contexts)
+        if isinstance(x, tf.data.Dataset):
+            x = gather(column_dataset(x, (_COLUMNS,), "x"))
+        questions, contexts = column_strings(x, _COLUMNS, "x")
+        return given(questions_of(questions, contexts), "x")
 
     def prepare(self, examples: QuestionExamples) -> PreparedQuestions:
         sizes = self.max_length, self.doc_stride, self.max_query_length

@@ -18,10 +18,11 @@ from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
 from bert_keras.layers.token_pooling import POOLINGS, pool_tokens
 from bert_keras.models.encoder import BertEncoder
-from bert_keras.tasks import embedding_answers, embedding_losses
+from bert_keras.tasks import embedding_answers, embedding_losses, graph_checks, input_checks
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.distillation import weighted_sum
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
+from bert_keras.tasks.given_examples import given
 from bert_keras.tasks.grouped_inputs import (
     GroupedInputs,
     PreparedGroups,
@@ -29,11 +30,12 @@ from bert_keras.tasks.grouped_inputs import (
     as_rows,
     text_columns,
 )
-from bert_keras.tasks.inputs import as_strings, gather_texts
 from bert_keras.tasks.prompts import Prompts, with_prompt
 from bert_keras.tasks.sentence_directory import SentenceDirectory
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult
+
+_TRIPLET = ("anchor", "positive", "negative")
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
@@ -66,6 +68,7 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
     head = None
     needs_pooler = False
     best_metric = "spearman"
+    kinds = (("text",), ("text", "text_pair"), ("anchor", "positive"), _TRIPLET)
     default_length = 0  # The checkpoint's, see `stored_length`.
 
     def __init__(
@@ -126,16 +129,42 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
 
     def preprocess(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Columns of texts `[batch]` as features `[batch, group, length]`, in the graph."""
-        columns = tf.stack(text_columns(x), axis=1)
+        columns = tf.stack(text_columns(x, self.kinds), axis=1)
         texts = self.prompts.named(None) + tf.reshape(columns, [-1])
         rows = self.tokenizer(texts, max_length=self.max_length)
         labels = None if y is None else self.preprocess_labels(y)
         parts = (as_groups(rows, columns.shape[1]), labels, sample_weight)
         return tuple(part for part in parts if part is not None)
 
+    def _needs_labels(self) -> bool:
+        return self.training_loss == "cosine"
+
+    def _set_up(self, x: Any, y: Any) -> None:
+        """Finds `max_score` in the scores of lists, if it is not given; see `max_score_of`."""
+        if not isinstance(x, tuple):
+            return
+        scores = None if y is None else input_checks.finite_numbers(y, "y")
+        if scores and self.max_score is None:
+            self.max_score = embedding_losses.max_score_of(scores, "y")
+        embedding_losses.check_loss(self.training_loss, given(sentences_of(x, scores), "x"))
+
+    def labels_of(self, y: Any, x: Any, name: str) -> Any:
+        """Returns scores from 0 to `max_score` as an array."""
+        highest = self.max_score or 1.0
+        expected = f"a score from 0 to {highest:g}, which is max_score"
+        scores = input_checks.finite_numbers(y, name, expected)
+        for index, score in enumerate(scores):
+            if not 0 <= score <= highest:
+                raise input_checks.unexpected(y, name, index, score, expected)
+        return np.asarray(scores, np.float32)
+
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Scores over `max_score`, float32."""
-        return tf.cast(labels, tf.float32) / (self.max_score or 1.0)
+        highest = self.max_score or 1.0
+        scores = graph_checks.finite(labels, "score")
+        message = f"a score is not from 0 to {highest:g}, which is max_score"
+        valid = (scores >= 0) & (scores <= highest)
+        return graph_checks.checked(scores / highest, valid, scores, message)
 
     # Data, answers and metrics.
 
@@ -157,7 +186,7 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
         """A list of texts, a tuple of two or three lists, or a dataset of batches of these."""
         if isinstance(x, SentencesToEmbed):
             return x
-        return sentences_of([as_strings(column) for column in text_columns(gather_texts(x))])
+        return given(sentences_of(cls.text_arrays(cls.columns_of(x))), "x")
 
     def prepare(self, examples: SentencesToEmbed) -> PreparedGroups:
         """Rows of tokens, the texts of an example one after the other; scores from 0 to 1."""
@@ -202,7 +231,8 @@ class SentenceEmbedder(SentenceDirectory, GroupedInputs, FineTunedTask):
         return self._embed(texts, self.prompts.document, batch_size)
 
     def _embed(self, texts: Any, prompt: str, batch_size: int | None) -> npt.NDArray[np.float32]:
-        return self.raw_outputs(self.encode(with_prompt(as_strings(texts), prompt)), batch_size)
+        strings = with_prompt(input_checks.strings(texts, "texts"), prompt)
+        return self.raw_outputs(self.encode(strings), input_checks.batch_size(batch_size))
 
     def answers(self, prepared: Prepared, outputs: Any) -> list[Any]:
         """An `Embedding` for each text, or a `Similarity` for each pair or triplet."""

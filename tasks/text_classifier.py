@@ -15,7 +15,7 @@ from bert_keras.data.examples import Examples, sorted_labels
 from bert_keras.metrics import classes
 from bert_keras.metrics.glue import classification_metrics, mean_cross_entropy
 from bert_keras.tasks.fine_tuned import FineTunedTask, Prepared
-from bert_keras.tasks.inputs import as_strings
+from bert_keras.tasks.label_lookup import dataset_labels, known_labels, label_values
 from bert_keras.tasks.labelled import Label
 from bert_keras.tasks.labelled_text import LabelledText
 from bert_keras.tasks.pooled_text import SINGLE_LABEL
@@ -57,6 +57,7 @@ class TextClassifier(LabelledText):
     best_metric = "accuracy"
     default_name = "text_classifier"
     problem_type = SINGLE_LABEL
+    metrics_taken = "names"
 
     def loss_terms(
         self, outputs: Any, labels: Any, weights: Any, class_weights: tf.Tensor | None = None
@@ -81,9 +82,18 @@ class TextClassifier(LabelledText):
         """Class indices, int32 `[batch]`; see `label_indices`."""
         return self.label_indices(labels)
 
+    def labels_of(self, y: Any, x: Any, name: str) -> Any:
+        """Returns the labels as they are among the model's; see `known_labels`."""
+        return known_labels(y, self.labels, name)
+
     @classmethod
     def labels_in(cls, x: Any, y: Any) -> list[Label]:
-        return _labels_in(x, y)
+        """Returns the sorted labels of what `fit` is given."""
+        name = "y"
+        if isinstance(x, tf.data.Dataset):
+            y, name = dataset_labels(x), "the labels of x"
+        distinct: Any = set(label_values(y, name))
+        return sorted(distinct)
 
     # Data, answers and metrics.
 
@@ -151,18 +161,3 @@ def _example_weights(labels: tf.Tensor, weights: Any, class_weights: tf.Tensor |
     if weights is None:
         return own
     return own * tf.reshape(tf.cast(weights, own.dtype), tf.shape(own))
-
-
-def _labels_in(x: Any, y: Any) -> list[Label]:
-    """The sorted labels of what `fit` is given."""
-    if isinstance(x, tf.data.Dataset):
-        if int(x.cardinality()) == tf.data.INFINITE_CARDINALITY:
-            raise ValueError("the dataset has no end, so its labels cannot be listed: give labels=")
-        batches = [element[1] for element in x.as_numpy_iterator()]
-        values = np.concatenate([np.ravel(batch) for batch in batches])
-    else:
-        values = np.asarray(y)
-    distinct = np.unique(values.astype(np.int32) if values.dtype == bool else values)
-    if distinct.dtype.kind in "SO":
-        distinct = np.unique(as_strings(distinct))
-    return list(distinct.tolist())

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import tensorflow as tf
+
 from bert_keras.data.examples import Examples, examples_of_texts, read_kind
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
-from bert_keras.tasks.inputs import as_strings, gather_texts, split_texts
+from bert_keras.tasks.given_examples import given
+from bert_keras.tasks.inputs import gather, has_pairs, text_dataset, text_lists
+
+_WHAT_TO_PASS = {
+    True: "pass (texts, second texts), in a dataset nested: ((texts, second texts),)",
+    False: "pass a list of texts",
+}
 
 
 class TextInputs:
@@ -24,15 +32,41 @@ class TextInputs:
 
     @classmethod
     def examples_of(cls, x: Any) -> Examples:
-        """A list of strings; a tuple (texts, second texts); a dict with `text` and
-        `text_pair`; or a dataset of batches of any of these."""
-        texts, pairs = split_texts(gather_texts(x))
-        return examples_of_texts(as_strings(texts), None if pairs is None else as_strings(pairs))
+        """Returns unlabelled examples of what `predict` is given.
+
+        Args:
+            x: texts as `text_lists` takes them, what `read` returns, or a dataset of batches of
+                texts or of tuples (texts,), (texts, labels) and (texts, labels, weights), in
+                which pairs are a tuple or a dict in place of texts.
+        """
+        if isinstance(x, Examples):
+            return x
+        if isinstance(x, tf.data.Dataset):
+            x = gather(text_dataset(x, "x"))
+        texts = text_lists(x, "x")
+        examples = examples_of_texts(*(texts if isinstance(texts, tuple) else (texts,)))
+        return given(examples, "x")
 
     def check(self, examples: Examples) -> None:
         """A UserError where a model of pairs meets single texts, or the other way round."""
-        if self.pairs is not None and self.pairs != (examples.pairs is not None):
-            expected = "pairs of texts" if self.pairs else "single texts"
-            raise UserError(
-                f"{examples.source}: has {examples.kind()}, the model expects {expected}"
+        if len(examples):
+            self._check_kind(examples.pairs is not None, examples.source)
+
+    def check_inputs(self, x: Any, name: str) -> None:
+        """As `check`, of texts in the form of `inputs_of` or their specification in a dataset."""
+        self._check_kind(has_pairs(x), name)
+
+    def _check_kind(self, pairs: bool, name: str) -> None:
+        if self.pairs is None or self.pairs == pairs:
+            return
+        found, expected = (
+            ("pairs of texts", "single texts")
+            if pairs
+            else (
+                "single texts",
+                "pairs of texts",
             )
+        )
+        raise UserError(
+            f"{name}: has {found}, the model expects {expected}: {_WHAT_TO_PASS[self.pairs]}"
+        )

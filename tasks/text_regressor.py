@@ -17,6 +17,7 @@ from bert_keras.data.labelled_kinds import ScoredExamples
 from bert_keras.layers.basic import weight_seed
 from bert_keras.metrics.correlation import pearson, spearman
 from bert_keras.models.encoder import BertEncoder
+from bert_keras.tasks import graph_checks, input_checks
 from bert_keras.tasks.base import Batch
 from bert_keras.tasks.dense_head import DenseHead, classifier_dropout
 from bert_keras.tasks.distillation import weighted_sum
@@ -65,6 +66,7 @@ class TextRegressor(PooledText):
     best_metric = "pearson"
     problem_type = REGRESSION
     examples_kind = ScoredExamples
+    metrics_taken = "names"
 
     def __init__(
         self,
@@ -102,10 +104,13 @@ class TextRegressor(PooledText):
     def default_metrics(self) -> list[keras.metrics.Metric]:
         return [AbsoluteError(name="mean_absolute_error")]
 
+    def labels_of(self, y: Any, x: Any, name: str) -> Any:
+        """Returns finite numbers as an array."""
+        return np.asarray(input_checks.finite_numbers(y, name), np.float32)
+
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Scores, float32 `[batch]`."""
-        scores = tf.reshape(tf.cast(labels, tf.float32), [-1])
-        return tf.debugging.check_numerics(scores, "a score is not a finite number")
+        return tf.reshape(graph_checks.finite(labels, "score"), [-1])
 
     # Data, answers and metrics.
 

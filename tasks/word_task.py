@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,9 +19,12 @@ from bert_keras.data.training_examples import NO_LABEL, TokenLabelledExamples
 from bert_keras.data.word_windows import WordWindows, encode_words
 from bert_keras.errors import UserError
 from bert_keras.metrics import tag_schemes
+from bert_keras.tasks import graph_checks, input_checks
+from bert_keras.tasks.arrow_inputs import as_examples
 from bert_keras.tasks.entity_answers import Tagging, tagging_of
 from bert_keras.tasks.fine_tuned import Prepared
-from bert_keras.tasks.inputs import as_strings, gather_texts
+from bert_keras.tasks.given_examples import given
+from bert_keras.tasks.inputs import ARGUMENTS, Names, gather, is_text
 from bert_keras.tasks.labelled import LabelledTask
 
 
@@ -59,10 +62,38 @@ class TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
         return super().update_state(tf.maximum(y_true, 0), y_pred, labelled)
 
 
-def _with_tags(x: Any, y: Any) -> Any:
-    """Lists of words and lists of tags as `TaggedSentences`; anything else as it is."""
-    words = isinstance(x, (list, tuple)) and len(x) > 0 and isinstance(x[0], (list, tuple))
-    return sentences_of(x, y) if words and y is not None else x
+def _sentences(x: Any, name: str) -> TaggedSentences:
+    """Returns texts, or lists of words, without tags; the first element says which."""
+    x = input_checks.only_column(x)
+    if isinstance(x, (np.ndarray, tf.Tensor)) and len(x.shape) == 2:
+        # Short sentences of a matrix are padded with empty words.
+        x = [_without_padding(row) for row in np.asarray(x).tolist()]
+    if not isinstance(x, (str, bytes)):
+        found = list(input_checks.elements(x, name, "a list of texts or of lists of words"))
+        if found and not isinstance(found[0], (str, bytes)) and isinstance(found[0], Iterable):
+            return sentences_of(words=input_checks.string_lists(x, name, "words"))
+        x = x if hasattr(x, "__len__") else found
+    return sentences_of(texts=input_checks.strings(x, name, "a text"))
+
+
+def _without_padding(words: list[Any]) -> list[Any]:
+    while words and words[-1] in ("", b""):
+        words = words[:-1]
+    return words
+
+
+def _tagged(words: list[list[str]], y: Any, names: Names) -> TaggedSentences:
+    """Returns sentences with a tag for each word.
+
+    Raises:
+        UserError: there are more or fewer tags than words, or one is not a string.
+    """
+    tags = input_checks.string_lists(y, names.y, "tags")
+    input_checks.check_count(len(tags), names.y, len(words), names.x)
+    for index, (own, known) in enumerate(zip(words, tags, strict=True)):
+        where = input_checks.place(y, names.y, index)
+        input_checks.check_count(len(known), where, len(own), f"the words of {names.x}[{index}]")
+    return given(sentences_of(words, tags), names.y)
 
 
 class WordTask(LabelledTask):
@@ -82,10 +113,14 @@ class WordTask(LabelledTask):
     @classmethod
     def examples_of(cls, x: Any) -> TaggedSentences:
         """A list of texts, or of lists of words; or a dataset of batches of texts."""
-        x = gather_texts(x)
-        if isinstance(x, (list, tuple)) and x and not isinstance(x[0], (str, bytes)):
-            return sentences_of(words=x)
-        return sentences_of(texts=as_strings(x))
+        if isinstance(x, TaggedSentences):
+            return x
+        if isinstance(x, tf.data.Dataset):
+            x = gather(x if isinstance(x.element_spec, tuple) else x.map(lambda part: (part,)))
+            if not isinstance(x, list):
+                raise UserError("x is a dataset of several columns; expected texts or words")
+            x = [_without_padding(list(row)) if not isinstance(row, bytes) else row for row in x]
+        return given(_sentences(x, "x"), "x")
 
     @classmethod
     def options_from(cls, train: TaggedSentences, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,29 +154,65 @@ class WordTask(LabelledTask):
 
     # What a Keras user passes.
 
+    def inputs_of(self, x: Any, name: str) -> Any:
+        """As `FineTunedTask.inputs_of`; words are lists of strings, and texts are refused."""
+        x = as_examples(self, x, labelled=True)
+        if isinstance(x, tf.data.Dataset) and is_text(x.element_spec):
+            raise UserError(
+                f"{name} is a dataset of strings; expected lists of words and of tags, what read "
+                "gives, or features"
+            )
+        if isinstance(x, (tf.data.Dataset, TaggedSentences, Mapping)):
+            return super().inputs_of(x, name)
+        return input_checks.string_lists(input_checks.only_column(x), name, "words")
+
     def _set_up(self, x: Any, y: Any) -> None:
-        x = _with_tags(x, y)
+        if isinstance(x, list):
+            x = _tagged(x, y, ARGUMENTS)
         if self._labels is None and isinstance(x, TaggedSentences):
             options = self.options_from(x, {"tag_scheme": self.tag_scheme})
             self.tag_scheme = options["tag_scheme"]
             self.set_labels(options["labels"])
 
-    def _feature_dataset(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> tf.data.Dataset:
-        sentences = _with_tags(x, y)
-        if isinstance(sentences, TaggedSentences):
-            x, y = sentences, None
-        return super()._feature_dataset(x, y, *args, **kwargs)
+    def _feature_dataset(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        shuffle: bool,
+        names: Names = ARGUMENTS,
+    ) -> tf.data.Dataset:
+        x, y = self._with_tags(x, y, sample_weight, names)
+        return super()._feature_dataset(x, y, sample_weight, batch_size, shuffle, names)
+
+    def _with_tags(self, x: Any, y: Any, sample_weight: Any, names: Names) -> tuple[Any, Any]:
+        """Returns lists of words and of tags as `TaggedSentences`; anything else as it is."""
+        x = self.inputs_of(x, names.x)
+        if not isinstance(x, list):
+            return x, y
+        self._check_given(x, y, sample_weight, names)
+        if sample_weight is not None:
+            raise UserError(f"{names.sample_weight}: sentences are taken without weights")
+        return _tagged(x, y, names), None
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """The metrics of sentences, as `fit` takes them; of features, as Keras does."""
-        return super().evaluate(_with_tags(x, y), y, *args, **kwargs)
+        """The metrics of sentences, as `fit` takes them; of features, as Keras does.
+
+        Further arguments are those of `BertTask.evaluate`.
+        """
+        x, y = self._with_tags(x, y, kwargs.get("sample_weight"), ARGUMENTS)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
         return [TokenAccuracy(name="accuracy")]
 
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Tag indices, int32 `[batch, length]`, `NO_LABEL` for tokens that have none."""
-        return tf.cast(labels, tf.int32)
+        message = "a tag's index is not one of the model's"
+        whole = graph_checks.whole_numbers(labels, message)
+        known = (whole == NO_LABEL) | ((whole >= 0) & (whole < len(self.labels)))
+        return tf.cast(graph_checks.checked(whole, known, labels, message), tf.int32)
 
     # Data.
 

@@ -117,9 +117,9 @@ def test_masks_in_a_graph_and_in_odd_batches():
 
 
 def test_what_has_no_answer_names_its_line():
-    with pytest.raises(UserError, match=r"^the inputs:2: has no \[MASK\], expected at least one"):
+    with pytest.raises(UserError, match=r"^x\[1\]: has no \[MASK\], expected at least one"):
         model().predict(["[MASK]", "a film"])
-    with pytest.raises(UserError, match=r"the inputs:1: its \[MASK\] number 2 is behind the first"):
+    with pytest.raises(UserError, match=r"^x\[0\]: its \[MASK\] number 2 is behind the first"):
         model().predict(["[MASK] " + "film " * 20 + "[MASK]"])
     with pytest.raises(UserError, match="has pairs of texts, the model expects single texts"):
         model().predict((["[MASK]"], ["a"]))

@@ -62,7 +62,7 @@ def test_fit_on_multi_hot_arrays_learns():
     for answer in answers:
         assert set(answer.labels) == {name for name, p in answer.scores.items() if p >= 0.5}
         assert answer.labels == sorted(answer.labels, key=lambda label: -answer.scores[label])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="labels are 0 or 1"):
+    with pytest.raises(UserError, match=r"^y\[0\]\[1\] is 2, an int; expected 0 or 1"):
         classifier.fit(["a"], [[1, 2, 0]], verbose=0)
 
 

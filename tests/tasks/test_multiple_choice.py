@@ -66,7 +66,7 @@ def test_answers_name_the_choice_and_all_probabilities(task):
         assert answer.choice == int(np.argmax(answer.scores))
         assert answer.text == choices[answer.choice]
     assert task.predict(([], [])) == []
-    with pytest.raises(UserError, match="received 1 choice"):
+    with pytest.raises(UserError, match=r"^x\[1\]\[0\] is \['b'\]; expected two choices or more"):
         task.predict((["a"], [["b"]]))
 
 

@@ -120,7 +120,7 @@ def test_lists_datasets_and_examples_are_the_same_batches(columns, scores):
             np.testing.assert_array_equal(batch[0][name], value)
         if scores is not None:
             np.testing.assert_allclose(batch[1], labels)
-    with pytest.raises(ValueError, match="received \\['a'\\]"):
+    with pytest.raises(ValueError, match=r"^x has the keys \['a'\]; expected \(text\) or"):
         task._feature_dataset({"a": TEXTS}, None, None, 4, shuffle=False)
 
 

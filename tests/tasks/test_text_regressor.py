@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from bert_keras import cli
+from bert_keras.errors import UserError
 from bert_keras.tasks import TextRegressor
 from tests import small
 
@@ -70,8 +71,13 @@ def test_saved_and_loaded(tmp_path):
 def test_scores_must_be_finite():
     regressor = _regressor()
     regressor.compile()
-    with pytest.raises(tf.errors.InvalidArgumentError, match="not a finite number"):
-        regressor.fit(["a", "film"], [1.0, float("nan")], verbose=0)
+    labels = [1.0, float("nan")]
+    with pytest.raises(UserError, match=r"^y\[1\] is nan, a missing value; expected a finite"):
+        regressor.fit(["a", "film"], labels, verbose=0)
+    batches = tf.data.Dataset.from_tensor_slices((["a", "film"], labels)).batch(2)
+    message = "a score is not a finite number: received nan at position 1"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        regressor.fit(batches, verbose=0)
 
 
 def test_the_verbs(tmp_path, capsys):
