@@ -141,7 +141,7 @@ def _column(table: Table, argument: str, given: str | None, usual: Sequence[str]
     if found is None:
         raise UserError(
             f"{table.header}: the columns are {listed(table.columns)}, expected {listed(usual)}, "
-            f"or {argument}"
+            f"or {argument}=NAME"
         )
     return found
 

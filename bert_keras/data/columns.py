@@ -127,7 +127,7 @@ def first_column(table: Table, names: Sequence[str]) -> str | None:
 def _none_of(table: Table, kind: str, known: Sequence[str]) -> str:
     message = (
         f"{table.header}: no {kind} column; the columns are {listed(table.columns)}, expected one "
-        f"of {listed(known)}, or {kind}_column"
+        f"of {listed(known)}, or {kind}_column=NAME"
     )
     if hint := converter_hint(table):
         return message + hint

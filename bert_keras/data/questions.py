@@ -394,7 +394,7 @@ def _column(table: tables.Table, argument: str, given: str | None, usual: str) -
     if name is None:
         raise UserError(
             f"{table.header}: the columns are {listed(table.columns)}, expected {usual}, or "
-            f"{argument}"
+            f"{argument}=NAME"
         )
     return name
 

@@ -204,7 +204,7 @@ def _known_key(table: tables.Table, argument: str, key: str | None, known: Seque
     if key is None:
         raise UserError(
             f"{table.header}: the columns are {tables.listed(table.columns)}, expected one of "
-            f"{tables.listed(known)}, or {argument}{annotation_forms.converter_hint(table)}"
+            f"{tables.listed(known)}, or {argument}=NAME{annotation_forms.converter_hint(table)}"
         )
     return key
 

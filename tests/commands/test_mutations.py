@@ -86,6 +86,7 @@ _COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("--from={classifier}", "--to=google_tf1", "--hidden_act=gelu_new", "--output={out}/c"),
         ("--from={fill_mask}", "--to=huggingface", "--output={out}/c"),
         ("--from={google}", "--to=huggingface", "--output={out}/c"),
+        ("--from={doccano.jsonl}", "--to=tagged_sentences", "--output={out}/t.jsonl"),
     ],
 }
 
@@ -107,6 +108,11 @@ def _write_data(folder: pathlib.Path) -> None:
     (folder / "tags.conll").write_text("\n".join(columns))
     tagged = [{"words": a, "tags": b} for a, b in zip(words, tags, strict=True)]
     (folder / "tags.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tagged))
+    spans = [
+        {"text": text, "label": [[0, len(one[0]), "X"]]}
+        for text, one in zip(texts, words, strict=True)
+    ]
+    (folder / "doccano.jsonl").write_text("".join(json.dumps(row) + "\n" for row in spans))
     questions = [
         {"id": str(i), "question": "is it good", "answers": [{"text": one[0], "answer_start": 0}]}
         for i, one in enumerate(words)
