@@ -136,7 +136,7 @@ class AnsweringTask(BertTask):
             x: inputs in the forms that the task's `examples_of` takes. Labels and weights of a
                 dataset are ignored.
             batch_size: rows that run together; None for what runs fastest.
-            verbose: 0 or "auto": there is no progress bar.
+            verbose: as Keras's, without effect: there is no progress bar.
             steps: the number of elements to take of a dataset; all by default.
             callbacks: not to be given: none are run.
 

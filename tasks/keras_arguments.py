@@ -17,8 +17,9 @@ def predicted_inputs(x: Any, verbose: Any, steps: int | None, callbacks: Any) ->
     Raises:
         UserError: `x` has no end, or an argument asks for what `predict` does not have.
     """
-    if verbose not in (0, False, "auto"):
-        raise UserError(f"verbose is {shown(verbose)}; predict has no progress bar: leave it out")
+    # Keras's values are taken, though there is no progress bar to show or hide.
+    if verbose not in (0, 1, 2, "auto"):
+        raise UserError(f"verbose is {shown(verbose)}; expected 0, 1, 2 or 'auto'")
     if callbacks:
         raise UserError("callbacks: predict runs none; leave them out")
     if not isinstance(x, tf.data.Dataset):

@@ -107,10 +107,10 @@ def test_unknown_arguments_are_errors_everywhere(classifier, tmp_path):
 
 def test_arguments_of_predict_that_it_does_not_have(classifier):
     want = classifier.predict(TEXTS)
-    for verbose in (0, "auto"):
+    for verbose in (0, 1, 2, "auto"):
         assert classifier.predict(TEXTS, None, verbose) == want
-    with refused("verbose is 1; predict has no progress bar: leave it out"):
-        classifier.predict(TEXTS, verbose=1)
+    with refused("verbose is 3; expected 0, 1, 2 or 'auto'"):
+        classifier.predict(TEXTS, verbose=3)
     with refused("callbacks: predict runs none; leave them out"):
         classifier.predict(TEXTS, callbacks=[keras.callbacks.Callback()])
     classifier.compile()
