@@ -40,13 +40,18 @@ class _CorpusText:
                 batch.append(text)
                 room -= len(text)
                 if room <= 0:
-                    yield "\n".join(batch)
+                    yield _joined(batch)
                     batch, room = [], _BATCH_CHARACTERS
-        yield "\n".join(batch)
+        yield _joined(batch)
 
     def _count(self, size: int) -> None:
         self._done += size
         self.progress(self._done, self._total)
+
+
+def _joined(batch: list[str]) -> str:
+    """Returns texts as one; lone surrogates, which JSON can name and UTF-8 cannot, are dropped."""
+    return "\n".join(batch).encode("utf-8", "ignore").decode("utf-8")
 
 
 def run(values: flags.FlagValues) -> int:

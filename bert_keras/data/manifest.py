@@ -43,6 +43,8 @@ class Shard:
     def from_json(cls, values: Mapping[str, Any]) -> Shard:
         """From `to_json`'s object. Raises KeyError, TypeError where it is none."""
         files = {ending: FileRecord(**record) for ending, record in values["files"].items()}
+        if set(files) - {"words"} != {"tokens", "sentences", "documents", "blocks"}:
+            raise KeyError(f"files {sorted(files)}")
         counts = {key: int(values[key]) for key in ("tokens", "sentences", "documents", "blocks")}
         return cls(values["name"], **counts, files=files)
 

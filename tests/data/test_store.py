@@ -131,6 +131,12 @@ def _edit(path: pathlib.Path, **changes) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def _edit_shard(folder: pathlib.Path, change) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["shards"][0]["files"])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
@@ -141,6 +147,8 @@ def _edit(path: pathlib.Path, **changes) -> None:
         (lambda d: _edit(d / "manifest.json", format="x"), "not the manifest"),
         (lambda d: _edit(d / "manifest.json", version=2), "version 2, this program reads"),
         (lambda d: _edit(d / "manifest.json", dtype="int8"), "dtype 'int8', expected uint16"),
+        (lambda d: _edit_shard(d, lambda files: files.pop("blocks")), "files .'documents', 'sen"),
+        (lambda d: _edit_shard(d, lambda files: files.update(x=files["blocks"])), "'tokens', 'x'"),
         (lambda d: _edit(d / "manifest.json", blocks=9), "blocks is 9, its shards have 1"),
         (lambda d: _edit(d / "manifest.json", tokens=None), "tokens is None, its shards have 4"),
         (lambda d: (d / "manifest.json").unlink(), "has no manifest.json"),
