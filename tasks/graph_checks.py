@@ -9,7 +9,7 @@ import tensorflow as tf
 from bert_keras.errors import UserError
 
 
-def checked(result: tf.Tensor, valid: tf.Tensor, values: tf.Tensor, message: str) -> tf.Tensor:
+def checked(result: tf.Tensor, valid: tf.Tensor, values: Any, message: str) -> tf.Tensor:
     """Returns `result`, where all of `values` are valid.
 
     Args:
@@ -21,6 +21,7 @@ def checked(result: tf.Tensor, valid: tf.Tensor, values: tf.Tensor, message: str
     Raises:
         tf.errors.InvalidArgumentError: one is not; names the first and its position.
     """
+    values = tf.convert_to_tensor(values)
     # A sentinel keeps argmin defined for an empty batch.
     flags = tf.concat([tf.cast(tf.reshape(valid, [-1]), tf.int32), [1]], 0)
     first = tf.argmin(flags)
@@ -33,27 +34,30 @@ def checked(result: tf.Tensor, valid: tf.Tensor, values: tf.Tensor, message: str
         return tf.identity(result)
 
 
-def whole_numbers(values: tf.Tensor, message: str) -> tf.Tensor:
+def whole_numbers(values: Any, message: str) -> tf.Tensor:
     """Returns numbers or booleans as int64; fractions, NaN and infinities are errors."""
-    _check_numbers(values, message)
+    values = _numbers(values, message)
     if not values.dtype.is_floating:
         return tf.cast(values, tf.int64)
     valid = tf.math.is_finite(values) & (values == tf.round(values))
     return checked(tf.cast(values, tf.int64), valid, values, message)
 
 
-def finite(values: tf.Tensor, what: str) -> tf.Tensor:
+def finite(values: Any, what: str) -> tf.Tensor:
     """Returns numbers as float32; NaN and infinities are errors."""
     message = f"a {what} is not a finite number"
-    _check_numbers(values, message)
+    values = _numbers(values, message)
     floats = tf.cast(values, tf.float32)
     return checked(floats, tf.math.is_finite(floats), values, message)
 
 
-def _check_numbers(values: tf.Tensor, message: str) -> None:
+def _numbers(values: Any, message: str) -> tf.Tensor:
+    """Returns a tensor of numbers or booleans, of an array or a list too."""
+    values = tf.convert_to_tensor(values)
     dtype = values.dtype
     if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
         raise UserError(f"{message}: received {dtype.name}s of shape {values.shape}")
+    return values
 
 
 def weights(values: Any) -> tf.Tensor:

@@ -150,12 +150,13 @@ def check_label_shape(spec: Any, name: str) -> None:
         )
 
 
-def indices_in_graph(values: tf.Tensor, labels: Sequence[Label]) -> tf.Tensor:
+def indices_in_graph(values: Any, labels: Sequence[Label]) -> tf.Tensor:
     """Returns the index of each label, int32, as `known_labels` finds it, in a graph.
 
     Raises:
         tf.errors.InvalidArgumentError: one is none of the labels; when the graph runs.
     """
+    values = tf.convert_to_tensor(values)
     message = f"a label is not {_expected(labels)}"
     booleans = boolean_indices(labels)
     if values.dtype == tf.bool and booleans is not None:

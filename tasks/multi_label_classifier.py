@@ -101,7 +101,7 @@ class MultiLabelClassifier(LabelledText):
 
     def preprocess_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Zeros and ones, float32 `[batch, labels]`."""
-        width = len(self.labels)
+        width, labels = len(self.labels), tf.convert_to_tensor(labels)
         if labels.dtype == tf.string or not labels.shape.is_compatible_with([None, width]):
             raise UserError(
                 f"labels are {labels.dtype.name} of shape {labels.shape}; expected zeros and ones "

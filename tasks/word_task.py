@@ -82,13 +82,26 @@ def _without_padding(words: list[Any]) -> list[Any]:
     return words
 
 
+def _numbers(tags: Any) -> list[str] | None:
+    """Returns a sentence's tags as they are written, if they are all whole numbers."""
+    if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
+        return None
+    found = [input_checks.whole_number(tag) for tag in tags]
+    return None if None in found else list(map(str, found))
+
+
 def _tagged(words: list[list[str]], y: Any, names: Names) -> TaggedSentences:
-    """Returns sentences with a tag for each word.
+    """Returns sentences with a tag for each word; tags that are all numbers are written as such.
 
     Raises:
-        UserError: there are more or fewer tags than words, or one is not a string.
+        UserError: there are more or fewer tags than words, or one is neither a string nor, as all
+            others are, a number.
     """
-    tags = input_checks.string_lists(y, names.y, "tags")
+    y = y if hasattr(y, "__len__") else list(input_checks.elements(y, names.y, "lists of tags"))
+    numbers = [_numbers(row) for row in input_checks.elements(y, names.y, "lists of tags")]
+    tags = [row for row in numbers if row is not None]
+    if len(tags) < len(numbers):
+        tags = input_checks.string_lists(y, names.y, "tags")
     input_checks.check_count(len(tags), names.y, len(words), names.x)
     for index, (own, known) in enumerate(zip(words, tags, strict=True)):
         where = input_checks.place(y, names.y, index)
@@ -218,10 +231,10 @@ class WordTask(LabelledTask):
 
     def check_training_tags(self, x: Any, y: Any) -> None:
         """Raises a UserError where training data has a tag that is not one of the labels."""
+        if isinstance(x, list):
+            x = _tagged(x, y, ARGUMENTS)
         if not isinstance(x, TaggedSentences):
-            if y is None or isinstance(x, (tf.data.Dataset, Mapping)):
-                return
-            x = sentences_of(x, y)
+            return
         labels = [str(label) for label in self.labels]
         scheme = self.tag_scheme or tag_schemes.NO_SCHEME
         _check_tags(x.with_tag_names(labels), labels, scheme)

@@ -136,7 +136,8 @@ def read_tagged(source: DataSource, labelled: bool = True) -> TaggedSentences:
     Raises:
         UserError: one line with file, line, the value received and what was expected.
     """
-    if source.spec.startswith("tfds:") or source.suffix in (".parquet", ".csv"):
+    is_table = source.table is not None or source.suffix in (".parquet", ".csv")
+    if is_table or source.spec.startswith("tfds:"):
         return tagged_of_table(read_table(source, labelled), source, labelled)
     lines = read_lines(source.spec, source.encoding)
     if source.suffix in (".jsonl", ".json") or (source.spec == "-" and is_json(lines[0])):

@@ -479,7 +479,7 @@ def test_datasets_of_hugging_face_are_read_by_their_columns(classifier):
     assert batch[1].numpy().tolist() == NUMBERS
     right = [a.label == b for a, b in zip(classifier.predict(TEXTS), LABELS, strict=True)]
     assert task(TextClassifier).evaluate(rows)["accuracy"] == np.mean(right)
-    with refused("y: x is a GivenExamples, which is taken without"):
+    with refused("y: x is an Examples, which is taken without"):
         classifier._feature_dataset(rows, LABELS, None, 5, shuffle=False)
     words = datasets.Dataset.from_dict({"tokens": WORDS, "tags": [["O", "B-a"], ["O"], ["O"] * 3]})
     tagger = task(TokenTagger, labels=["O", "B-a", "I-a"])

@@ -282,7 +282,7 @@ def test_tags_are_one_for_each_word():
         for y, message in (
             ([["B-a"], ["O"]], "y[0] has 1 values; expected 2, one for each of the words of x[0]"),
             (tags[:1], "y has 1 values; expected 2, one for each of x"),
-            ([[1, 0], [0]], "y[0][0] is 1, an int; expected a string, one of the tags"),
+            ([[1, 0], ["O"]], "y[0][0] is 1, an int; expected a string, one of the tags"),
             (
                 [["B-a", None], ["O"]],
                 "y[0][1] is None, a missing value; expected a string, one of the tags",
@@ -295,8 +295,15 @@ def test_tags_are_one_for_each_word():
             method(words, tags, sample_weight=[1.0, 2.0])
         with refused("x[0] is 'a good film', a str; expected a list of words"):
             method(TEXTS, tags)
-    with pytest.raises(UserError, match=r"^y\[0\]\[1\]: unknown tag 'B-x', expected one of O, B-a"):
+    numbers = model._feature_dataset(words, [[1, 0], [0]], None, 2, False)
+    np.testing.assert_array_equal(next(iter(numbers))[1], want)
+    message = r"^y\[0\]\[1\]: the tag 'B-x' is not one of O, B-a, I-a$"
+    with pytest.raises(UserError, match=message):
         model.fit(words, [["O", "B-x"], ["O"]])
+    with pytest.raises(
+        UserError, match=r"^y\[0\]\[0\]: received the tag 3, expected a name or a num"
+    ):
+        model.fit(words, [[3, 0], [0]])
 
 
 def test_the_right_choice_is_one_of_its_example():

@@ -112,6 +112,7 @@ def test_training_data_has_no_unknown_tags():
         TokenTagger.options_from(sentences_of(*data), {"labels": ["O", "B-x", "I-x"]})
     tagger = _tagger(labels=["O", "B-x", "I-x"])
     tagger.compile()
+    message = r"^y\[0\]\[1\]: the tag 'B-y' is not one of O, B-x, I-x$"
     with pytest.raises(UserError, match=message):
         tagger.fit(*data, verbose=0)
     # Validation data may have them: they count as wrong, and not in the loss.
