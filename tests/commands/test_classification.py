@@ -192,11 +192,11 @@ def test_pairs_for_a_model_of_single_texts_are_refused(trained, tmp_path, capsys
         assert expected in capsys.readouterr().err
 
 
-def test_a_dev_file_with_a_new_label_is_refused_with_its_line(tmp_path, capsys):
+def test_training_labels_that_are_not_listed_are_refused_with_their_line(tmp_path, capsys):
     arguments = [*RECIPE, *_files(tmp_path), f"--output_dir={tmp_path}/out"]
-    (tmp_path / "dev.tsv").write_text("text\tlabel\na\tnegative\nb\tneutral\n")
-    assert cli.main(["finetune", *arguments]) == 2
-    assert "dev.tsv:3: unknown label 'neutral'" in capsys.readouterr().err
+    (tmp_path / "train.tsv").write_text("text\tlabel\na\tnegative\nb\tneutral\n")
+    assert cli.main(["finetune", *arguments, "--labels=negative,positive"]) == 2
+    assert "train.tsv:3: unknown label 'neutral'" in capsys.readouterr().err
 
 
 def test_damaged_models_are_refused(trained, tmp_path, capsys):

@@ -152,7 +152,7 @@ def test_a_folder_of_another_run_is_refused(corpora, tmp_path, capsys):
     assert _pretrain(corpora, tmp_path / "run", "--steps=5") == 0
     capsys.readouterr()
     assert _pretrain(corpora, tmp_path / "run", "--steps=5", "--learning_rate=2e-3") == 2
-    assert "holds a run with learning_rate=0.001, received 0.002" in capsys.readouterr().err
+    assert "holds a run with --learning_rate=0.001, received 0.002" in capsys.readouterr().err
 
 
 class _Life:
