@@ -89,7 +89,13 @@ def _same(got, want) -> None:
         assert got == (pytest.approx(want, abs=1e-5) if isinstance(want, float) else want)
 
 
-@pytest.mark.parametrize("kind", INPUTS)
+def _first_fast(kinds_):
+    """The first kind is a default test, the others are slow ones."""
+    first, *others = kinds_
+    return [first, *(pytest.param(kind, marks=pytest.mark.slow) for kind in others)]
+
+
+@pytest.mark.parametrize("kind", _first_fast(INPUTS))
 def test_the_rows_are_those_of_the_model(kind, serve, tmp_path):
     name, text = INPUTS[kind]
     (tmp_path / name).write_text(text)
@@ -119,7 +125,7 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("kind", QUESTIONS)
+@pytest.mark.parametrize("kind", _first_fast(QUESTIONS))
 def test_a_served_model_answers_as_the_model(kind, serve, tmp_path):
     method, *columns = QUESTIONS[kind]
     task = _task(kind, tmp_path)

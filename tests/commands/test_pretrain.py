@@ -68,6 +68,7 @@ def _rows(folder: pathlib.Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_two_phases_leave_a_model_curves_and_a_report(corpora, tmp_path, capsys):
     flags = ["--steps=10,5", "--seq_length=16,24", "--batch_size=8,4", "--accumulate=2"]
     flags += [f"--eval_corpus={corpora}/held_out", "--eval_every=5", "--eval_examples=30"]

@@ -130,6 +130,7 @@ def test_what_is_no_teacher_is_refused(tmp_path):
         load_teacher(tmp_path, student)
 
 
+@pytest.mark.slow
 def test_the_command_learns_from_a_directory(tmp_path, capsys):
     small.classifier().save_pretrained(tmp_path / "teacher")
     small.write_tsv(tmp_path / "train.tsv", 32, seed=1)

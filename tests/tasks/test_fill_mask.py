@@ -151,6 +151,7 @@ def test_a_word_that_is_not_one_token_is_refused():
         model().preprocess_labels(tf.constant(["good film"]))
 
 
+@pytest.mark.slow
 def test_directories_and_keras_files_keep_everything(tmp_path):
     task, text = model(top_k=3), ["the [MASK] was [MASK]"]
     task.save_pretrained(tmp_path / "model")

@@ -159,6 +159,7 @@ def test_a_tagger(tmp_path):
     assert loaded.evaluate(words, numbers)["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_one_row_is_a_regression(tmp_path, caplog):
     model = TextRegressor(small.encoder(0.0), small.tokenizer(), max_length=16)
     model.save_pretrained(tmp_path)

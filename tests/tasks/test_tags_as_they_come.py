@@ -105,6 +105,7 @@ def test_tags_that_only_the_scored_data_has_count_as_wrong(read, crf, caplog):
     assert [entity["type"] for entity in row["gold_entities"]] == ["DATE"]
 
 
+@pytest.mark.slow
 def test_training_data_has_no_unknown_tags():
     data = [["film", "was"]], [["B-x", "B-y"]]
     message = "the inputs:1: the tag 'B-y' is not one of O, B-x, I-x"

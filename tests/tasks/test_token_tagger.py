@@ -155,6 +155,7 @@ def test_unknown_tags_are_named():
         TokenTagger.options_from(sentences_of([["film"]], [["O"]]), {})
 
 
+@pytest.mark.slow
 def test_the_verbs(tmp_path, capsys):
     for name, count, seed in (("train.conll", 192, 0), ("dev.conll", 32, 1)):
         rows = zip(*_data(count, seed), strict=True)

@@ -104,6 +104,7 @@ def test_bytes_and_characters_are_the_same_places(flags: BertTokenizer) -> None:
             assert text[start:end] == raw[first:last].decode()
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_utf8_are_no_characters(tokenizer: BertTokenizer) -> None:
     broken = [b"\xff[covid]\xc3 [covid]", b"\xff[a]\xc3 [a]"]
     ids, starts, ends = (part.to_list() for part in tokenizer.offsets(broken))
@@ -152,6 +153,7 @@ def test_with_masks(tokenizer: BertTokenizer) -> None:
     assert found == ["[CLS]", "[MASK]", "[covid]", "[MASK]", "<e>", "[", "[UNK]", "]", "[SEP]"]
 
 
+@pytest.mark.slow
 def test_a_single_token_is_found_as_several_are(small_pieces: list[str]) -> None:
     """Strings are split at a single token without flags, without the trie."""
     texts = ["[a]", "x[a][a] é[a]b", "", "[A] [a", "[a]中 [a]"]

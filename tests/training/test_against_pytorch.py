@@ -35,6 +35,7 @@ def classifier(minilm) -> TextClassifier:
     return task
 
 
+@pytest.mark.slow
 def test_losses_of_a_fine_tuning_run_equal_pytorchs(classifier, data):
     table = SOURCES["read_table"](data / "mrpc" / "train.tsv")[: STEPS * BATCH_SIZE]
     encoded = classifier.encode([row[3] for row in table], [row[4] for row in table])
