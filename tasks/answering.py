@@ -20,6 +20,7 @@ from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks import input_checks, keras_arguments
 from bert_keras.tasks.arrow_inputs import as_examples
 from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
+from bert_keras.tasks.stored_options import stored_length, stored_options
 from bert_keras.tokenization import BertTokenizer
 
 
@@ -193,14 +194,12 @@ class AnsweringTask(BertTask):
     @classmethod
     def stored_options(cls, checkpoint: checkpoints.Checkpoint) -> dict[str, Any]:
         """The options that a checkpoint of this task was saved with, as far as it says."""
-        own = checkpoint.settings.get("bert_keras", {})
-        return {name: own[name] for name in cls.option_names() if name in own}
+        return stored_options(checkpoint, cls.option_names(), cls.__init__)
 
     @classmethod
     def stored_length(cls, checkpoint: checkpoints.Checkpoint) -> int | None:
         """The tokens per example that a checkpoint was saved with, None where it does not say."""
-        length: int | None = checkpoint.settings.get("bert_keras", {}).get("max_length")
-        return length
+        return stored_length(checkpoint)
 
     @classmethod
     def from_pretrained(

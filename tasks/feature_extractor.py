@@ -18,6 +18,7 @@ from bert_keras.layers.token_pooling import POOLINGS, pool_tokens
 from bert_keras.models.encoder import BertEncoder
 from bert_keras.tasks.answering import AnsweringTask, Prepared
 from bert_keras.tasks.base import Batch
+from bert_keras.tasks.stored_options import own_settings
 from bert_keras.tasks.text_inputs import TextInputs
 from bert_keras.tokenization import BertTokenizer
 
@@ -150,4 +151,4 @@ class FeatureExtractor(TextInputs, AnsweringTask):
 
     @classmethod
     def recognises(cls, checkpoint: checkpoints.Checkpoint) -> bool:
-        return checkpoint.settings.get("bert_keras", {}).get("task") == cls.task_name
+        return own_settings(checkpoint).get("task") == cls.task_name

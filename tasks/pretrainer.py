@@ -23,6 +23,7 @@ from bert_keras.models.pretrainer import (
 from bert_keras.tasks.base import Batch, BertTask, open_with_tokenizer
 from bert_keras.tasks.input_checks import kind_of
 from bert_keras.tasks.inputs import Names, has_features
+from bert_keras.tasks.stored_options import stored_length
 from bert_keras.tokenization import BertTokenizer
 from bert_keras.training.train_step import LossTerm, StepResult, train_step
 
@@ -124,7 +125,7 @@ class BertPretrainer(BertTask):
             next_sentence, dtype, seed=seed, announce=False, **encoder_options
         )
         longest = encoder.config.max_position_embeddings
-        stored = checkpoint.settings.get("bert_keras", {}).get("max_length", min(128, longest))
+        stored = stored_length(checkpoint) or min(128, longest)
         pretrainer = cls(encoder, tokenizer, next_sentence, max_length or stored, seed)
         heads = pretrainer._head_weights()
         for head, weights in heads.items():

@@ -81,11 +81,12 @@ def _read_prompts(path: pathlib.Path) -> tuple[dict[str, str], str | None, str |
         return {}, None, "cosine"
     settings = read_json(path)
     prompts, default = settings.get("prompts") or {}, settings.get("default_prompt_name")
-    # Releases that fill in the names of prompts write null for one that is not set.
-    prompts = {name: "" if text is None else text for name, text in dict(prompts).items()}
-    if not all(isinstance(text, str) for text in prompts.values()):
+    if isinstance(prompts, dict):
+        # Releases that fill in the names of prompts write null for one that is not set.
+        prompts = {name: "" if text is None else text for name, text in prompts.items()}
+    if not isinstance(prompts, dict) or not all(isinstance(x, str) for x in prompts.values()):
         raise UserError(f"{path}: prompts is {prompts!r}, expected texts by name")
-    if default is not None and default not in prompts:
+    if default is not None and (not isinstance(default, str) or default not in prompts):
         raise UserError(
             f"{path}: default_prompt_name is {default!r}, expected one of the prompts "
             f"{', '.join(prompts) or '(there are none)'}"
