@@ -146,7 +146,8 @@ def test_the_verbs_tune_and_keep_the_null_threshold(
     # Once after each epoch and once at the end, though the threshold is tuned there.
     assert decoded.call_count == 6 + 1
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["f1"] == metrics["best_f1"] > 50
+    # The two sum the same terms in other orders.
+    assert metrics["f1"] == pytest.approx(metrics["best_f1"], rel=1e-12) and metrics["f1"] > 50
     assert {"HasAns_exact", "NoAns_f1", "best_exact_thresh"} <= set(metrics)
     own = json.loads((tmp_path / "out" / "model" / "config.json").read_text())["bert_keras"]
     assert own["impossible"] and own["null_score_threshold"] == metrics["best_f1_thresh"]

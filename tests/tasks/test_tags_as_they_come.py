@@ -219,7 +219,7 @@ def test_the_verbs(assets, tmp_path, capsys):
         ["convert", f"--from={files}/doccano.jsonl", "--to=tagged_sentences",
          f"--output={tmp_path}/train.jsonl"]
     ) == 0  # fmt: skip
-    assert "18 sentences, 60 words, 24 entities" in capsys.readouterr().out
+    assert "18 sentences from doccano, types: LOC, PER, 0 words divided" in capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert rows[1] == {"words": ["Paris", "is", "big"], "tags": ["B-LOC", "O", "O"]}
     (tmp_path / "vocab.txt").write_text(
