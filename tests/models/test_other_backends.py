@@ -165,7 +165,8 @@ def test_updates_of_pretraining_give_the_same_weights(tmp_path):
         stored |= {f"{step}/{name}": value for name, value in features.items()}
         losses.append(update({name: tf.constant(value) for name, value in features.items()}))
     after = weights()
-    assert all(np.abs(after[path] - before[path]).max() > 3e-4 for path in before)
+    # Further than the two may differ: an update left out would be seen in every weight.
+    assert all(np.abs(after[path] - before[path]).max() > 5e-5 for path in before)
     stored |= {f"before/{path}": value for path, value in before.items()}
     stored |= {f"after/{path}": value for path, value in after.items()}
     _on_jax(_UPDATES, task.encoder.config.to_dict(), stored | {"losses": losses}, tmp_path)
