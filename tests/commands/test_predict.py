@@ -69,6 +69,7 @@ def test_features_of_every_token(pretrained, tmp_path):
         np.testing.assert_allclose(values, one.values, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_features_as_arrays(pretrained, tmp_path):
     output = f"--output={tmp_path / 'out.npz'}"
     assert predict(pretrained, TEXTS, tmp_path, "--features=-1,1", output, "--batch_size=2") == 0

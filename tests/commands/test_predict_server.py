@@ -152,6 +152,7 @@ def test_embeddings_of_a_served_model(serve):
     np.testing.assert_allclose(vectors, task.embed(["a film", "", "bad plot"]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_words_and_pairs_are_refused_in_one_line(serve, tmp_path, capsys):
     cases = {
         "tagging": ("in.jsonl", '{"words": ["the", "film"]}\n', "expected texts"),

@@ -88,6 +88,7 @@ def test_two_phases_leave_a_model_curves_and_a_report(corpora, tmp_path, capsys)
     assert _rows(tmp_path / "more")[0]["mlm_loss"] < rows[0]["mlm_loss"]
 
 
+@pytest.mark.slow
 def test_masked_words_alone_on_packed_rows(corpora, tmp_path):
     assert _pretrain(corpora, tmp_path / "run", "--steps=5", "--objective=mlm") == 0
     rows = _rows(tmp_path / "run")

@@ -144,6 +144,7 @@ def test_closing_ends_the_threads() -> None:
     assert len(ours()) == before
 
 
+@pytest.mark.slow
 def test_a_program_that_stops_reading_ends() -> None:
     script = """
 import itertools

@@ -27,6 +27,7 @@ dataset = tf.data.Dataset.range(100).map(lambda x: tf.numpy_function(slow, [x], 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", [_GENERATOR, _FUNCTION], ids=["generator", "function"])
 def test_a_program_ends_while_an_element_is_made(dataset: str) -> None:
     script = f"""

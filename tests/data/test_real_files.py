@@ -39,6 +39,7 @@ def test_codah(data: pathlib.Path, split: str, questions: int) -> None:
     assert set(found.labels or ()) == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "questions", "contexts", "answers"),
     [

@@ -88,6 +88,7 @@ def _pretrained_on(output: pathlib.Path) -> tuple[str, int]:
     return " ".join(said), documents
 
 
+@pytest.mark.slow
 def test_the_whole_story_and_a_second_run_that_reuses_it(
     settings: demo.DemoSettings,
     tmp_path: pathlib.Path,

@@ -222,6 +222,7 @@ def test_xla_is_back_when_the_last_of_several_calls_has_ended() -> None:
     assert tf.function(lambda x: x + 4, jit_compile=True)(tf.constant(1)) == 5
 
 
+@pytest.mark.slow
 def test_text_operations_register_once(toys: dict[int, pathlib.Path]) -> None:
     """In a fresh process: this one has imported tensorflow_text before the first session."""
     code = f"""

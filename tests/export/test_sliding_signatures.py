@@ -27,7 +27,7 @@ SPECIAL = [
 ]
 
 
-_OTHERS = ((False, 24), (True, 8))
+_OTHERS = ((True, 24), (False, 24), (True, 8))
 
 
 def _texts(count: int, longest: int, seed: int) -> list[str]:
@@ -137,7 +137,7 @@ def test_questions_and_contexts_that_do_not_belong_together(serve):
 
 @pytest.mark.parametrize(
     ("crf", "max_length"),
-    [(False, 8), (True, 24), *(pytest.param(*x, marks=pytest.mark.slow) for x in _OTHERS)],
+    [(False, 8), *(pytest.param(*x, marks=pytest.mark.slow) for x in _OTHERS)],
 )
 def test_tags(serve, crf, max_length, monkeypatch):
     monkeypatch.setattr(sliding, "_TOKENS_AT_ONCE", 256)

@@ -50,6 +50,7 @@ def _examples(texts: list[str]) -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 def test_scores_of_regression(serve):
     model = TextRegressor(small.encoder(), small.tokenizer(), max_length=16)
     session = serve(model)
@@ -64,6 +65,7 @@ def test_scores_of_regression(serve):
         np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_several_labels(serve):
     labels = ["sad", "long", "good"]
     model = MultiLabelClassifier(small.encoder(), small.tokenizer(), labels, max_length=16)
@@ -113,6 +115,7 @@ def test_choices(serve):
     assert session.run("serving_default", empty)["choice"].shape == (0,)
 
 
+@pytest.mark.slow
 def test_masks(serve):
     model = FillMask(small.encoder(add_pooler=False), small.tokenizer(), top_k=4, max_length=16)
     session = serve(model)

@@ -117,6 +117,7 @@ def test_a_session_answers_all(kind: str, tmp_path: pathlib.Path) -> None:
         assert run_warmup(session, version) == len(_logs(version))
 
 
+@pytest.mark.slow
 def test_the_first_request_after_them_is_a_warm_one(tmp_path: pathlib.Path) -> None:
     version = saved_model.save(_task("pairs"), tmp_path / "1")
 

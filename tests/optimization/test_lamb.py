@@ -175,6 +175,7 @@ print("same numbers")
 """
 
 
+@pytest.mark.slow
 def test_the_jax_backend_gives_the_same_numbers(tmp_path):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")

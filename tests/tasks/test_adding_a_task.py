@@ -93,6 +93,7 @@ def test_evaluate_and_predict_know_its_directory(run, data, tmp_path, capsys):
     assert rows[0]["expected"] > rows[1]["expected"] and rows[1]["rating"] == 1
 
 
+@pytest.mark.slow
 def test_python_has_it_too(ratings, run, tmp_path):
     rater = ratings.TextRater.from_pretrained(run / "model")
     assert rater.scale == (1, 3, 5)

@@ -76,6 +76,7 @@ def test_the_loss_is_the_weighted_sum_of_both(kind, weight):
     assert float(mixed.weight) == float(term.weight)
 
 
+@pytest.mark.slow
 def test_without_weight_the_update_is_that_without_a_teacher():
     alone, student = kinds.task("classification"), kinds.task("classification")
     student.distil_from(kinds.task("classification", seed=5), weight=0.0)

@@ -23,7 +23,7 @@ CASES = [
     pytest.param(
         kind,
         what,
-        marks=() if kind == "classification" or what == "layers:1" else pytest.mark.slow,
+        marks=() if kind == "classification" else pytest.mark.slow,
     )
     for kind in kinds.KINDS
     for what in FROZEN

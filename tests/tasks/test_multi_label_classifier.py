@@ -85,6 +85,7 @@ def test_loss_is_the_mean_sigmoid_cross_entropy(tmp_path):
     assert float(term.mean()) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(tmp_path):
     classifier = _classifier(class_weights={"blame": 2.0})
     answer = classifier.predict(["great plot"])
@@ -169,6 +170,7 @@ def test_balanced_weights_of_several_labels_put_a_half_at_the_labels_share(tmp_p
     np.testing.assert_allclose(tape.gradient(loss, logits), 0.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_verbs(tmp_path, capsys):
     (tmp_path / "vocab.txt").write_text("\n".join(small.VOCABULARY) + "\n")
     arguments = [

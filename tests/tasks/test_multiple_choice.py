@@ -70,6 +70,7 @@ def test_answers_name_the_choice_and_all_probabilities(task):
         task.predict((["a"], [["b"]]))
 
 
+@pytest.mark.slow
 def test_lists_datasets_and_examples_are_the_same_batches(task):
     padded = [row + [""] * (3 - len(row)) for row in CHOICES]
     named = {"context": CONTEXTS, "choices": padded}

@@ -106,6 +106,7 @@ def test_loss_of_each_head_equals_transformers(tmp_path):
     assert float(terms["mlm"].weight) == 10 and float(terms["nsp"].weight) == 5
 
 
+@pytest.mark.slow
 def test_bfloat16_gradients_point_the_same_way(tmp_path):
     random = np.random.default_rng(0)
     ids = random.integers(1, 97, (64, 32)).astype(np.int32)

@@ -68,6 +68,7 @@ def test_the_same_seed_gives_the_same_run():
     assert np.abs(first - run(6)).max() > 1e-6
 
 
+@pytest.mark.slow
 def test_the_recipe_is_laid_out_over_the_run():
     classifier = small.classifier()
     classifier.compile(learning_rate=1e-3, warmup_ratio=0.5)
@@ -133,6 +134,7 @@ def test_labels_must_be_at_least_two_and_different(labels):
         small.classifier(labels=labels)
 
 
+@pytest.mark.slow
 def test_pairs_in_every_form_give_the_same_answers():
     classifier = small.classifier()
     texts, others = ["a good film", "the plot"], ["it was bad", "it is"]
@@ -261,6 +263,7 @@ def test_lora_is_merged_in_a_model_directory(tmp_path):
         assert got.scores == pytest.approx(want.scores, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_lora_after_a_prediction_changes_the_next_one():
     classifier = small.classifier(dropout=0.0)
     before = classifier.predict(["a good film"])[0].scores
@@ -319,6 +322,7 @@ def test_what_cannot_be_trained_is_refused():
         half.compile()
 
 
+@pytest.mark.slow
 def test_frozen_weights_and_metrics_survive_a_keras_file(tmp_path):
     classifier = small.classifier()
     classifier.encoder.embeddings.trainable = False

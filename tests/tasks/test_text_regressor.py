@@ -51,6 +51,7 @@ def test_labels_of_any_shape_give_the_mean_squared_error():
         assert logs["mean_absolute_error"] == pytest.approx(error, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(tmp_path):
     regressor = _regressor(pairs=True)
     pair = (["a good film"], ["it was bad"])
@@ -80,6 +81,7 @@ def test_scores_must_be_finite():
         regressor.fit(batches, verbose=0)
 
 
+@pytest.mark.slow
 def test_the_verbs(tmp_path, capsys):
     (tmp_path / "vocab.txt").write_text("\n".join(small.VOCABULARY) + "\n")
     for name, seed in (("train", 1), ("dev", 2)):

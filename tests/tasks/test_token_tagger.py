@@ -38,7 +38,11 @@ def _tagger(**arguments) -> TokenTagger:
     return TokenTagger(encoder, small.tokenizer(), max_length=16, **arguments)
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["softmax", "crf"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["softmax", "crf"],
+)
 def trained(request) -> TokenTagger:
     tagger = _tagger(crf=request.param)
     tagger.compile(learning_rate=3e-3)

@@ -120,6 +120,7 @@ print(json.dumps(tok.tokenize(json.loads(sys.argv[2])).to_list()))
 """
 
 
+@pytest.mark.slow
 def test_locale_does_not_matter(small: BertTokenizer) -> None:
     """Under a Turkish environment, lower case of I stays i (ICU reads LANG by itself)."""
     pieces = [*small.vocabulary, "india", "ındia"]

@@ -59,7 +59,9 @@ def unbroken(tmp_path_factory):
     return _weights(tuner), progress
 
 
-@pytest.mark.parametrize(("metric", "best"), [("accuracy", 1), ("loss", 2)])
+@pytest.mark.parametrize(
+    ("metric", "best"), [pytest.param("accuracy", 1, marks=pytest.mark.slow), ("loss", 2)]
+)
 def test_of_losses_the_least_is_the_best(tmp_path, metric, best):
     settings = dataclasses.replace(SETTINGS, best_metric=metric, epochs=3)
     progress = _tuner(tmp_path, settings, scores=[0.9, 0.2, 0.5]).run()
@@ -140,6 +142,7 @@ def test_compiled_for_every_shape_a_run_is_the_same_and_goes_on(tmp_path, monkey
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_two_replicas_learn_what_one_does(tmp_path, two_replicas):
     settings = FineTuningSettings(epochs=1, batch_size=8, learning_rate=1e-3, batching="packed")
     one, two = (
@@ -164,6 +167,7 @@ def test_the_sums_are_seldom_read(tmp_path, monkeypatch):
     assert 2 <= len(reads) < 25
 
 
+@pytest.mark.slow
 def test_killed_while_the_best_weights_are_written(tmp_path, unbroken, monkeypatch):
     tuner = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
     write, calls = tuner._best.write, []
@@ -207,6 +211,7 @@ def test_early_stopping(tmp_path):
     assert progress.epoch == 4 and progress.best_epoch == 2
 
 
+@pytest.mark.slow
 def test_the_order_of_the_data_depends_on_the_seed(tmp_path):
     def weights(name, seed):
         tuner = _tuner(tmp_path / name, FineTuningSettings(epochs=1, batch_size=8, seed=seed))

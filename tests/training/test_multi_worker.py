@@ -53,6 +53,7 @@ def _start(index: int, addresses: list[str], output: pathlib.Path) -> subprocess
     )
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_device(tmp_path, alone):
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
     outputs = [tmp_path / f"{index}.npz" for index in range(2)]

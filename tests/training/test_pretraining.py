@@ -140,6 +140,7 @@ def test_a_finished_run_is_not_run_again(unbroken):
     assert _outcome(again) == _outcome(unbroken)
 
 
+@pytest.mark.slow
 def test_phases_follow_each_other(unbroken):
     steps = [row["step"] for row in unbroken.log.rows if "learning_rate" in row]
     # Loops of three, cut short by evaluations, checkpoints and the end of the first phase.
@@ -216,6 +217,7 @@ def test_two_replicas_train_as_one_device(two_replicas, tmp_path):
         assert a[name] == pytest.approx(b[name], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_slow_source_shows(unbroken, tmp_path):
     def slow(phase, position, rows):
         def late(element):

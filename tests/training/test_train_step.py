@@ -66,6 +66,7 @@ def test_uneven_and_even_empty_parts_are_weighted_by_examples(two_replicas, size
     assert _largest_difference(_train(two_replicas, batches), alone) < 1e-6
 
 
+@pytest.mark.slow
 def test_dropout_differs_between_steps_and_replicas_and_repeats_with_the_seed(two_replicas):
     def seeds(step):
         values = two_replicas.run(lambda: dropout_seed(7, step))
@@ -136,6 +137,7 @@ def test_micro_batches_give_the_update_of_one_pass(two_replicas, micro_batches, 
     assert terms["mlm"][1] == batch["mask_weights"].sum() and terms["nsp"][1] == 5
 
 
+@pytest.mark.slow
 def test_micro_batches_of_a_batch_of_unknown_size():
     batch, alone = _uneven_batch(), tf.distribute.get_strategy()
     one = small_pretraining.weights(_pretrain(alone, batch, 1)[2])
