@@ -283,7 +283,9 @@ def test_help_into_a_pipe_that_is_closed(arguments: list[str]) -> None:
     ("package", "arguments"),
     [
         ("grpc", ["serve", "--model_name=m", "--model_base_path=none"]),
-        ("tensorflow_serving", ["predict", "--server=localhost:1"]),
+        pytest.param(
+            "tensorflow_serving", ["predict", "--server=localhost:1"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_needs_the_extra_serving_says_so(package: str, arguments: list[str]) -> None:

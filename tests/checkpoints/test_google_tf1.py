@@ -140,6 +140,7 @@ def genuine_shapes(folder: pathlib.Path) -> dict[str, tuple[int, ...]]:
     return {k: tuple(v) for k, v in reader.get_variable_to_shape_map().items()}
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_the_names_and_shapes_of_a_published_one(data, tmp_path):
     source = data / "google_tf1_index" / "uncased_L-8_H-512_A-8"
     shapes = genuine_shapes(source)

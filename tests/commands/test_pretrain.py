@@ -97,6 +97,7 @@ def test_masked_words_alone_on_packed_rows(corpora, tmp_path):
     assert config["architectures"] == ["BertForMaskedLM"]
 
 
+@pytest.mark.slow
 def test_text_is_prepared_first(corpora, tmp_path):
     flags = ["--steps=5", f"--corpus={corpora}/store.txt", f"--vocab={corpora}/vocab.txt"]
     flags += ["--documents=blank_line", "--sentences=line"]
@@ -108,6 +109,7 @@ def test_text_is_prepared_first(corpora, tmp_path):
     assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
+@pytest.mark.slow
 def test_ready_made_examples_train_too(corpora, tmp_path, capsys):
     made = [f"--corpus={corpora}/store", f"--output={tmp_path}/examples", "--seq_length=16"]
     assert cli.main(["examples", *made, "--max_predictions=5"]) == 0

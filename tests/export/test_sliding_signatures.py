@@ -27,9 +27,6 @@ SPECIAL = [
 ]
 
 
-_OTHERS = ((True, 24), (False, 24), (True, 8))
-
-
 def _texts(count: int, longest: int, seed: int) -> list[str]:
     draw = random.Random(seed)
     return [" ".join(draw.choices(WORDS, k=draw.randint(1, longest))) for _ in range(count)]
@@ -135,10 +132,9 @@ def test_questions_and_contexts_that_do_not_belong_together(serve):
     assert outputs["answer"].shape == (0,) and outputs["answers"].shape == (0, 20)
 
 
-@pytest.mark.parametrize(
-    ("crf", "max_length"),
-    [(False, 8), *(pytest.param(*x, marks=pytest.mark.slow) for x in _OTHERS)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("max_length", [8, 24])
+@pytest.mark.parametrize("crf", [False, True])
 def test_tags(serve, crf, max_length, monkeypatch):
     monkeypatch.setattr(sliding, "_TOKENS_AT_ONCE", 256)
     labels = ["O", "B-film", "I-film", "B-plot", "I-plot"]

@@ -105,6 +105,7 @@ def test_json_is_that_of_extract_features():
     assert row["features"][1]["layers"][1]["values"] == expected
 
 
+@pytest.mark.slow
 def test_directories_and_keras_files_keep_the_options(tmp_path):
     task = extractor(layers=(-1, 0), pooling="mean")
     task.save_pretrained(tmp_path / "model")

@@ -63,6 +63,7 @@ def test_an_update_leaves_the_weights_of_the_padded_batch(batches):
         np.testing.assert_allclose(got, want, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate_take_packed_batches(batches):
     """Loss and accuracy count the examples, not the places of rows that hold none."""
     shown = []

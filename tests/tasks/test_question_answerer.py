@@ -68,6 +68,7 @@ def test_the_loss_is_the_mean_of_start_and_end_and_knows_no_padding(model) -> No
     assert metrics["loss"] == pytest.approx(want / len(labels), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_learns_to_answer_and_files_keep_what_it_learnt(tmp_path: pathlib.Path) -> None:
     model = _model()
     model.compile(learning_rate=5e-3)

@@ -95,6 +95,7 @@ def test_long_sentences_are_split_and_rejoined(trained):
     assert np.mean(np.array(answer.tags).reshape(20, 5)[:, 1] == "B-work") > 0.8
 
 
+@pytest.mark.slow
 def test_saved_in_both_forms_it_answers_alike(trained, tmp_path):
     (expected,) = trained.predict([TEXT])
     trained.save(tmp_path / "tagger.keras")

@@ -58,7 +58,11 @@ def every_piece(characters: list[str]) -> list[str]:
     return [*SPECIALS, *characters, *("##" + char for char in characters)]
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["uncased", "cased"])
+@pytest.fixture(
+    scope="session",
+    params=[True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["uncased", "cased"],
+)
 def complete(request: pytest.FixtureRequest, every_piece: list[str], oracle: Any) -> Any:
     """(tokenizer, reference) that keep every character apart, uncased and cased."""
     with pytest.MonkeyPatch.context() as patch:

@@ -67,7 +67,13 @@ def assert_same_places(text: str, ours: list[tuple], theirs: list[tuple], added:
     return ours == theirs
 
 
-@pytest.mark.parametrize("name", sorted(ADDED["NAMES"]))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "flags" else pytest.mark.slow)
+        for name in sorted(ADDED["NAMES"])
+    ],
+)
 def test_ids_and_offsets_are_those_of_transformers(
     name: str, flags: BertTokenizer, tmp_path: pathlib.Path
 ) -> None:

@@ -189,6 +189,7 @@ def test_killed_while_the_best_weights_are_written(tmp_path, unbroken, monkeypat
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again(tmp_path, unbroken):
     _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7]).run()
     again = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
@@ -198,6 +199,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path, unbroken):
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_without_dev_data_the_last_weights_stay(tmp_path, unbroken):
     tuner = _tuner(tmp_path, SETTINGS)
     assert tuner.run().best_epoch == 0

@@ -97,6 +97,7 @@ def unbroken(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(unbroken, tmp_path):
     # Twice: in the first phase and, after resuming, in the second one.
     for step in (5, 10):

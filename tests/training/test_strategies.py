@@ -72,6 +72,7 @@ def test_a_good_cluster_passes(text):
     strategies.check_cluster(text)
 
 
+@pytest.mark.slow
 def test_no_device_is_touched_before_the_workers_strategy():
     code = """
 import tensorflow as tf
