@@ -21,6 +21,15 @@ def write_text(path: pathlib.Path, text: str) -> None:
     os.replace(partial, path)
 
 
+def sync_folder(folder: pathlib.Path) -> None:
+    """Sees to the disk which files a folder has."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
     """Writes an object as indented JSON."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")

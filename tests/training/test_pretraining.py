@@ -16,6 +16,7 @@ from bert_keras.training.pretraining import Data, PretrainingRun
 from bert_keras.training.pretraining_settings import Phase, PretrainingSettings
 from bert_keras.training.training_log import read_rows
 from tests import small_pretraining as small
+from tests.training.damages import snapshot
 
 _PHASES = (Phase(steps=7, seq_length=16, batch_size=8), Phase(6, 16, 4))
 
@@ -193,13 +194,25 @@ def test_a_loss_that_is_no_number_names_its_batch_and_spares_the_checkpoint(tmp_
     assert run.step == 13 and np.isfinite(run.log.rows[-1]["eval_loss"])
 
 
-def test_a_damaged_checkpoint_is_one_clear_error(unbroken, tmp_path):
-    folder = shutil.copytree(unbroken.output_dir / "checkpoints", tmp_path / "checkpoints").parent
-    latest = "ckpt-13"
-    (folder / "checkpoints" / "checkpoint").write_text(f'model_checkpoint_path: "{latest}"\n')
-    (folder / "checkpoints" / f"{latest}.data-00000-of-00001").write_bytes(b"torn")
-    with pytest.raises(UserError, match=f"{latest}: cannot be read .* delete the folder"):
+@pytest.mark.slow
+def test_a_damaged_newest_checkpoint_leads_to_the_one_before(unbroken, tmp_path):
+    folder = shutil.copytree(unbroken.output_dir, tmp_path / "run")
+    (folder / "checkpoints" / "ckpt-13.data-00000-of-00001").write_bytes(b"torn")
+    lines = []
+    run = _run(folder, say=lines.append)
+    run.run()
+    assert lines[0] == "resuming at step 12 of 13"
+    assert _outcome(run) == _outcome(unbroken)
+
+
+def test_where_all_are_damaged_nothing_is_touched(unbroken, tmp_path):
+    folder = shutil.copytree(unbroken.output_dir, tmp_path / "run")
+    for file in (folder / "checkpoints").glob("*.index"):
+        file.write_bytes(b"torn")
+    before = snapshot(folder)
+    with pytest.raises(UserError, match="ckpt-13.index: is damaged or missing; .*; copy whole"):
         _run(folder).run()
+    assert snapshot(folder) == before
 
 
 @pytest.mark.slow
