@@ -15,9 +15,9 @@ from absl import flags
 
 from bert_keras.commands.loading import bad_rows_of, read_flagged
 from bert_keras.data.bad_rows import BadRows
-from bert_keras.data.files import write_json, write_json_lines
 from bert_keras.data.tfds_source import with_split
 from bert_keras.errors import UserError
+from bert_keras.files import write_json, write_json_lines
 from bert_keras.flags import ABSL_FLAGS, task_options
 from bert_keras.tasks import TASKS, FineTunedTask, Prepared
 from bert_keras.tasks.freezing import freeze

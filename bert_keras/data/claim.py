@@ -12,10 +12,10 @@ from typing import Any
 
 from bert_keras.data import corpus_files, manifest
 from bert_keras.data.corpus_files import CorpusFile
-from bert_keras.data.files import write_text
 from bert_keras.data.folder_lock import locked_folder
 from bert_keras.data.piece_writer import PrepareSettings
 from bert_keras.errors import UserError
+from bert_keras.files import write_text
 from bert_keras.tokenization import BertTokenizer
 
 

@@ -30,6 +30,9 @@ def locked_folder(folder: pathlib.Path, taken: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(taken) from None
+        # Whoever held it may have taken it away.
+        if not folder.exists() or os.fstat(lock).st_ino != folder.stat().st_ino:
+            raise UserError(taken)
         yield
     finally:
         os.close(lock)

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent import futures
@@ -14,11 +15,15 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from bert_keras.data.files import sync_folder, write_text
 from bert_keras.errors import UserError
+from bert_keras.files import sync_folder, write_text
 
 _BLOCK = 2**24
-_FILE = re.compile(r"ckpt-(\d+)(?:[._].*)?")
+_NAME = re.compile(r"ckpt-(\d+)")
+_WEIGHTS, _DESCRIPTION = "weights", "checkpoint.json"
+# What is being written, or taken away.
+_PARTIAL = ".partial"
+NO_WAY_ON = "copy whole ones back, or choose another --output_dir"
 
 
 class DamagedCheckpointError(Exception):
@@ -28,9 +33,9 @@ class DamagedCheckpointError(Exception):
 class RunCheckpoints:
     """The numbered checkpoints of one run in a folder.
 
-    Beside the files of `ckpt-8` lies `ckpt-8.json`, written last: their sizes and checksums, and
-    whose they are. What it does not vouch for is not read. No list of the folder is kept: what
-    lies there decides.
+    Each is a folder, such as `ckpt-8`, that appears whole. In it `checkpoint.json` has the sizes
+    and checksums of its files, and whose they are; what it does not vouch for is not read. No
+    list of the checkpoints is kept: what lies there decides.
 
     Args:
         folder: where they lie.
@@ -57,12 +62,15 @@ class RunCheckpoints:
         Args:
             in_background: by a thread of its own, from a copy of the variables.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.sync()
+        partial = self._folder / _PARTIAL
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         options = tf.train.CheckpointOptions(
             enable_async=in_background,
-            experimental_write_callbacks=[lambda: self._vouch(number)],
+            experimental_write_callbacks=[lambda: self._finish(partial, number)],
         )
-        self._checkpoint.write(str(self._folder / f"ckpt-{number}"), options=options)
+        self._checkpoint.write(str(partial / _WEIGHTS), options=options)
 
     def sync(self) -> None:
         """Returns when all checkpoints are on the disk."""
@@ -101,12 +109,12 @@ class RunCheckpoints:
         Raises:
             DamagedCheckpointError: it is not whole, or of another run.
         """
-        prefix = self._folder / f"ckpt-{number}"
-        described = _description(self._folder, number)
+        folder = self._folder / f"ckpt-{number}"
+        described = _description(folder)
         if described["run"] != _as_json(self._run):
-            raise DamagedCheckpointError(f"{prefix}: is of another run")
+            raise DamagedCheckpointError(f"{folder}: is of another run")
         for name, (size, checksum) in described["files"].items():
-            path = self._folder / name
+            path = folder / name
             if not path.is_file() or path.stat().st_size != size or _checksum(path) != checksum:
                 raise DamagedCheckpointError(f"{path}: is damaged or missing")
 
@@ -117,20 +125,19 @@ class RunCheckpoints:
             DamagedCheckpointError: it is not whole, of another run, or of another model.
         """
         self.check(number)
-        prefix = self._folder / f"ckpt-{number}"
+        folder = self._folder / f"ckpt-{number}"
         try:
-            status = self._checkpoint.read(str(prefix))
+            status = self._checkpoint.read(str(folder / _WEIGHTS))
             status.assert_existing_objects_matched()
             # TensorFlow's own counter is in those alone that were written in the background.
             status.expect_partial()
         except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise DamagedCheckpointError(f"{prefix}: cannot be read ({reason})") from None
+            raise DamagedCheckpointError(f"{folder}: cannot be read ({reason})") from None
 
-    def _vouch(self, number: int) -> None:
-        """Sees a checkpoint's files to the disk, describes them and lets older ones go."""
-        paths = sorted(path for path in _files_of(self._folder, number) if path.is_file())
-        paths = [path for path in paths if path.suffix != ".json"]
+    def _finish(self, partial: pathlib.Path, number: int) -> None:
+        """Sees a checkpoint to the disk, gives it its name and lets older ones go."""
+        paths = sorted(partial.iterdir())
         with futures.ThreadPoolExecutor(1) as pool:
             # The disk and the processor at once.
             written = [pool.submit(_sync, path) for path in paths]
@@ -139,29 +146,33 @@ class RunCheckpoints:
                 one.result()
         described = {"run": _as_json(self._run), "files": sums}
         text = json.dumps({**described, "checksum": _checksum_of(described)}, indent=1)
-        write_text(self._folder / f"ckpt-{number}.json", text + "\n")
+        write_text(partial / _DESCRIPTION, text + "\n")
+        folder = self._folder / f"ckpt-{number}"
+        if folder.exists():
+            # A damaged one: another would not be written anew.
+            shutil.rmtree(folder)
+        partial.rename(folder)
         sync_folder(self._folder)
-        numbers = [old for old in numbers_in(self._folder) if old != number]
+        numbers = numbers_in(self._folder) - {number}
         whole = [old for old in sorted(numbers) if old < number and self._vouched(old)]
-        for old in set(numbers) - set(whole[len(whole) - self._keep + 1 :]):
-            for path in sorted(_files_of(self._folder, old), reverse=True):
-                _remove(path)
+        for old in numbers - set(whole[len(whole) - self._keep + 1 :]):
+            # In one step, so that no half of it is found.
+            (self._folder / f"ckpt-{old}").rename(partial)
+            shutil.rmtree(partial)
 
     def _vouched(self, number: int) -> bool:
         try:
-            return bool(_description(self._folder, number)["run"] == _as_json(self._run))
+            described = _description(self._folder / f"ckpt-{number}")
         except DamagedCheckpointError:
             return False
-
-
-NO_WAY_ON = "copy whole ones back, or choose another --output_dir"
+        return bool(described["run"] == _as_json(self._run))
 
 
 def numbers_in(folder: pathlib.Path) -> set[int]:
-    """The numbers of the checkpoints of which any file is there."""
+    """The numbers of the checkpoints in a folder."""
     if not folder.is_dir():
         return set()
-    found = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
     return {int(match[1]) for match in found if match}
 
 
@@ -174,7 +185,7 @@ def run_of(folder: pathlib.Path) -> dict[str, Any] | None:
     problems = []
     for number in sorted(numbers_in(folder), reverse=True):
         try:
-            run: dict[str, Any] = _description(folder, number)["run"]
+            run: dict[str, Any] = _description(folder / f"ckpt-{number}")["run"]
             return run
         except DamagedCheckpointError as error:
             problems.append(str(error))
@@ -183,22 +194,16 @@ def run_of(folder: pathlib.Path) -> dict[str, Any] | None:
     return None
 
 
-def _files_of(folder: pathlib.Path, number: int) -> list[pathlib.Path]:
-    """All files of a checkpoint, those of a killed writer included."""
-    matches = ((path, _FILE.fullmatch(path.name)) for path in folder.iterdir())
-    return [path for path, match in matches if match and int(match[1]) == number]
-
-
-def _description(folder: pathlib.Path, number: int) -> dict[str, Any]:
-    """What `ckpt-N.json` says; a DamagedCheckpointError where it cannot be relied on."""
-    path = folder / f"ckpt-{number}.json"
+def _description(folder: pathlib.Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; a DamagedCheckpointError where that is not whole."""
+    path = folder / _DESCRIPTION
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         described = {"run": found["run"], "files": found["files"]}
         whole = found["checksum"] == _checksum_of(described)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
-    if not whole or not all(name.startswith(f"ckpt-{number}.") for name in described["files"]):
+    if not whole:
         raise DamagedCheckpointError(f"{path}: is damaged or missing")
     return described
 
@@ -223,13 +228,3 @@ def _checksum(path: pathlib.Path) -> int:
 def _sync(path: pathlib.Path) -> None:
     with open(path, "rb") as file:
         os.fsync(file.fileno())
-
-
-def _remove(path: pathlib.Path) -> None:
-    """Removes a file, or the folder of parts that a killed writer left."""
-    if path.is_dir():
-        for part in path.iterdir():
-            part.unlink(missing_ok=True)
-        path.rmdir()
-    else:
-        path.unlink(missing_ok=True)

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from bert_keras.data.files import write_json
 from bert_keras.data.folder_lock import locked_folder
 from bert_keras.errors import UserError
+from bert_keras.files import write_json
 from bert_keras.training import run_checkpoints
 
 CHECKPOINTS = "checkpoints"

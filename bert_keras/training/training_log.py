@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from bert_keras.data.files import write_json_lines
+from bert_keras.files import write_json_lines
 
 
 class TrainingLog:

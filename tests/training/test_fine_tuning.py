@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -174,8 +175,8 @@ def test_killed_while_the_best_weights_are_written(tmp_path, unbroken, monkeypat
 
     def dying(number):
         if number == 2:
-            (tmp_path / "best" / "ckpt-2_temp").mkdir()
-            (tmp_path / "best" / "ckpt-2.index").write_bytes(b"torn")
+            (tmp_path / "best" / ".partial").mkdir()
+            (tmp_path / "best" / ".partial" / "weights.index").write_bytes(b"torn")
             raise Killed
         save(number)
 
@@ -253,11 +254,11 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(tmp_
 
 def test_a_damaged_newest_checkpoint_leads_to_the_one_before(tmp_path, unbroken, caplog):
     _run_until_killed(_tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7]), 16)
-    for file in (tmp_path / "checkpoints").glob("ckpt-16.data*"):
+    for file in (tmp_path / "checkpoints").glob("ckpt-16/*.data*"):
         file.write_bytes(b"torn")
     tuner = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
     progress = tuner.run()
-    assert "ckpt-16.data-00000-of-00001: is damaged" in caplog.text
+    assert "ckpt-16/weights.data-00000-of-00001: is damaged" in caplog.text
     for got, want in zip(_weights(tuner), unbroken[0], strict=True):
         np.testing.assert_array_equal(got, want)
     assert progress.history == unbroken[1].history
@@ -267,16 +268,16 @@ def test_damaged_best_weights_are_made_again_or_refused(tmp_path, unbroken):
     settings = dataclasses.replace(SETTINGS, checkpoint_every=0)
     # After the second epoch, the best: its checkpoint holds the same weights.
     _run_until_killed(_tuner(tmp_path, settings, scores=[0.5, 0.9, 0.7]), 15)
-    for file in (tmp_path / "best").iterdir():
-        file.unlink()
+    shutil.rmtree(tmp_path / "best")
     tuner = _tuner(tmp_path, settings, scores=[0.5, 0.9, 0.7])
     tuner.run()
     for got, want in zip(_weights(tuner), unbroken[0], strict=True):
         np.testing.assert_array_equal(got, want)
-    for file in (tmp_path / "best").glob("*.index"):
+    for file in (tmp_path / "best").glob("*/*.index"):
         file.write_bytes(b"torn")
-    for file in (tmp_path / "checkpoints").glob("ckpt-14.*"):
-        file.unlink()
-    with pytest.raises(UserError, match="best/ckpt-2.index: is damaged or missing; copy") as caught:
+    shutil.rmtree(tmp_path / "checkpoints" / "ckpt-14")
+    with pytest.raises(
+        UserError, match="ckpt-2/weights.index: is damaged or missing; copy"
+    ) as caught:
         _tuner(tmp_path, settings, scores=[0.5, 0.9, 0.7]).run()
     assert "\n" not in str(caught.value)

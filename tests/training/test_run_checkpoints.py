@@ -14,6 +14,7 @@ from bert_keras.training.run_checkpoints import RunCheckpoints, numbers_in
 from tests.training.damages import DAMAGES, damage, snapshot
 
 RUN = {"learning_rate": 0.1, "labels": ["a", "b"]}
+FILES = ("weights.data-00000-of-00001", "weights.index", "checkpoint.json")
 
 
 def _checkpoints(folder: pathlib.Path, run=None, keep=2) -> tuple[RunCheckpoints, tf.Variable]:
@@ -31,11 +32,8 @@ def _saved(folder: pathlib.Path, *numbers: int, **settings) -> None:
 
 def test_the_newest_is_read_and_the_older_ones_go(tmp_path):
     _saved(tmp_path, 2, 4, 10)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"ckpt-{number}.{end}"
-        for number in (10, 4)
-        for end in ("data-00000-of-00001", "index", "json")
-    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ckpt-10", "ckpt-4"]
+    assert sorted(path.name for path in (tmp_path / "ckpt-4").iterdir()) == sorted(FILES)
     checkpoints, variable = _checkpoints(tmp_path)
     assert checkpoints.restore() == 10 and variable.numpy()[0] == 10.0
     assert _checkpoints(tmp_path / "none")[0].restore() is None
@@ -43,12 +41,10 @@ def test_the_newest_is_read_and_the_older_ones_go(tmp_path):
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_any_damage_of_the_newest_leads_to_the_one_before(tmp_path, kind, caplog):
-    for file in ("data-00000-of-00001", "index", "json"):
+    for file in FILES:
         folder = tmp_path / file
         _saved(folder, 4, 6)
-        damage(
-            folder / f"ckpt-6.{file}", kind, random.Random(kind + file), folder / f"ckpt-4.{file}"
-        )
+        damage(folder / "ckpt-6" / file, kind, random.Random(kind + file), folder / "ckpt-4" / file)
         checkpoints, variable = _checkpoints(folder)
         if kind == "swap":
             # Both are damaged then.
@@ -70,7 +66,7 @@ def test_any_damage_of_the_newest_leads_to_the_one_before(tmp_path, kind, caplog
 def test_a_flipped_bit_anywhere_is_noticed(tmp_path):
     _saved(tmp_path, 1)
     checkpoints, _ = _checkpoints(tmp_path)
-    for path in sorted(tmp_path.iterdir()):
+    for path in sorted((tmp_path / "ckpt-1").iterdir()):
         whole = path.read_bytes()
         for place in range(0, len(whole), max(len(whole) // 40, 1)):
             flipped = bytearray(whole)
@@ -94,16 +90,13 @@ def test_a_checkpoint_of_another_run_or_model_is_not_read(tmp_path):
         other.restore()
 
 
-def test_what_a_killed_writer_left_goes_with_the_next_checkpoint(tmp_path):
-    _saved(tmp_path, 3)
-    (tmp_path / "ckpt-5_temp").mkdir()
-    (tmp_path / "ckpt-5_temp" / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
-    (tmp_path / "ckpt-4.index").write_bytes(b"half")
-    checkpoints, variable = _checkpoints(tmp_path)
-    assert checkpoints.restore() == 3 and variable.numpy()[0] == 3.0
+def test_what_a_killed_writer_left_is_no_checkpoint_and_goes_with_the_next(tmp_path):
+    (tmp_path / ".partial" / "weights_temp").mkdir(parents=True)
+    (tmp_path / ".partial" / "weights.index").write_bytes(b"half")
+    checkpoints, _ = _checkpoints(tmp_path)
+    assert checkpoints.restore() is None
     checkpoints.save(6)
-    assert numbers_in(tmp_path) == {3, 6}
-    assert not (tmp_path / "ckpt-5_temp").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["ckpt-6"]
 
 
 def test_in_the_background_it_is_the_same(tmp_path):

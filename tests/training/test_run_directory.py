@@ -49,10 +49,10 @@ def test_the_checkpoint_says_whose_it_is_and_the_file_is_made_again(tmp_path, le
 
 def test_checkpoints_that_do_not_say_whose_they_are_stay(tmp_path):
     _save(tmp_path, RUN)
-    (tmp_path / "checkpoints" / "ckpt-1.json").write_text("")
-    with pytest.raises(UserError, match="ckpt-1.json: is damaged or missing; copy whole ones"):
+    (tmp_path / "checkpoints" / "ckpt-1" / "checkpoint.json").write_text("")
+    with pytest.raises(UserError, match="ckpt-1/checkpoint.json: is damaged or missing; copy"):
         _claim(tmp_path, RUN)
-    assert (tmp_path / "checkpoints" / "ckpt-1.index").exists()
+    assert (tmp_path / "checkpoints" / "ckpt-1" / "weights.index").exists()
 
 
 def test_two_programs_at_once(tmp_path):
