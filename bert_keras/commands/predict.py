@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from absl import flags
@@ -14,6 +15,7 @@ from absl import flags
 from bert_keras.commands.loading import data_source, load_task, read_flagged, serving_needed
 from bert_keras.data.source import TaskExamples
 from bert_keras.errors import UserError
+from bert_keras.files import whole_file
 
 Answer = dict[str, Any]
 Answerer = Callable[[Any], list[Answer]]
@@ -111,7 +113,13 @@ def _from_server(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
     return examples, answer
 
 
-def _output(path: str) -> contextlib.AbstractContextManager[TextIO]:
+@contextlib.contextmanager
+def _output(path: str) -> Iterator[TextIO]:
+    """What to write answers to: the standard output, or a file that is there when all are."""
     if path == "-":
-        return contextlib.nullcontext(sys.stdout)
-    return open(path, "w", encoding="utf-8")
+        yield sys.stdout
+        return
+    with whole_file(path) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+        yield file
+        file.detach()
