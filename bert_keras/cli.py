@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import errno
 import importlib
 import importlib.abc
 import importlib.metadata
@@ -23,7 +22,6 @@ _PROGRAM = "bert-keras"
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HELP_WIDTH = 100
 _HELP_INDENT = 32
 _HELP = frozenset({"--help", "-h", "-help"})
@@ -52,36 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The interpreter would raise it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except Exception as error:
-        told = _system_error(error, verb, rest)
-        if told is None:
+    except OSError as error:
+        if error.filename is None:
             raise
-        return _complain(verb, told)
+        return _complain(verb, f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         print(f"{_PROGRAM} {verb}: interrupted", file=sys.stderr)
         return _INTERRUPTED
-
-
-def _system_error(error: BaseException, verb: str, rest: Sequence[str]) -> str | None:
-    """Returns a file and what the system says of it, None for errors of another kind.
-
-    TensorFlow and other libraries tell of a full disk in errors of their own, some of which
-    name no file: then it is one that the verb writes.
-    """
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    for reason in map(os.strerror, _NO_ROOM):
-        if any(reason in str(one) for one in causes):
-            values = _parse(verb, rest)
-            name = next((name for name in ("output_dir", "output") if name in values), None)
-            where = f"--{name}={values[name].value}" if name else "standard output"
-            return f"{where}: {reason}; what was there before is as it was"
-    return None
 
 
 def _answer(verb: str, rest: Sequence[str]) -> int:

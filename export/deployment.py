@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Sequence
 
 from bert_keras.errors import UserError
-from bert_keras.files import write_text
 
 IMAGE = "tensorflow/serving:2.20.0"
 GRPC_PORT, REST_PORT = 8500, 8501
@@ -51,7 +50,7 @@ def write_deployment(folder: pathlib.Path, inputs: Sequence[str]) -> list[pathli
     for file, make in _FILES.items():
         path = folder / file
         if not path.exists():
-            write_text(path, make(name, inputs))
+            path.write_text(make(name, inputs), encoding="utf-8")
             written.append(path)
     return written
 

@@ -38,7 +38,6 @@ from bert_keras.export.json_tensors import (
     signature_name,
 )
 from bert_keras.export.metrics import Metrics
-from bert_keras.export.request_bounds import RequestBounds
 from bert_keras.export.rest_routes import Route
 from bert_keras.export.server_services import find, model_status
 from bert_keras.export.sessions import CallSession
@@ -54,17 +53,11 @@ class RestCalls:
     Args:
         timeout: seconds that a run of a model may take; None for ever.
         metrics: where the runs are counted.
-        bounds: of what a request may bring.
     """
 
     def __init__(
-        self,
-        models: Mapping[str, ModelVersions],
-        timeout: float | None,
-        metrics: Metrics,
-        bounds: RequestBounds | None = None,
+        self, models: Mapping[str, ModelVersions], timeout: float | None, metrics: Metrics
     ) -> None:
-        self._bounds = bounds or RequestBounds()
         self._models = models
         self._timeout = timeout
         self._metrics = metrics
@@ -89,8 +82,7 @@ class RestCalls:
     def _model(self, spec: model_pb2.ModelSpec, api: str) -> Iterator[tuple[CallSession, int]]:
         with find(self._models, spec) as servable:
             observe = functools.partial(self._metrics.observe_runtime, spec.name, api)
-            session = CallSession(servable.session, self._timeout, observe, self._bounds)
-            yield session, servable.version
+            yield CallSession(servable.session, self._timeout, observe), servable.version
 
     def _predict(self, route: Route, body: bytes) -> bytes:
         document = parse_object(body)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import shutil
-from collections.abc import Iterator
+import tempfile
 
 import tensorflow as tf
 
-from bert_keras.data.folder_lock import locked_folder
 from bert_keras.errors import UserError
 from bert_keras.export.quantization import Quantized, quantized_matrices, with_matrices
 from bert_keras.export.signatures import signatures_of
 from bert_keras.export.warmup import write_warmup
-from bert_keras.files import sync_folder, sync_tree
 from bert_keras.tasks import BertTask
-
-_PARTIAL = ".partial-"
 
 
 class _Servable(tf.Module):
@@ -69,8 +64,10 @@ def save(
         )
     if path.exists():
         raise UserError(f"{path}: is there already; choose the next version")
-    with _staging(path) as folder:
-        target, assets = folder / "servable", folder / "assets"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+        target = pathlib.Path(folder) / "servable"
+        assets = pathlib.Path(folder) / "assets"
         assets.mkdir()
         signatures = signatures_of(task, attention)
         matrices = quantized_matrices(task.weights) if int8_weights else []
@@ -79,28 +76,5 @@ def save(
         module = _Servable(task, task.write_assets(assets), matrices)
         tf.saved_model.save(module, str(target), signatures=signatures)
         write_warmup(target, task, signatures)
-        sync_tree(target)
-        try:
-            target.rename(path)
-        except OSError:
-            raise UserError(f"{path}: is there already; choose the next version") from None
-        sync_folder(path.parent)
+        shutil.move(target, path)
     return path
-
-
-@contextlib.contextmanager
-def _staging(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """An empty folder beside a version, for one export at a time; takes away those of killed
-    ones."""
-    for other in path.parent.glob(f"{_PARTIAL}*"):
-        if other.name != f"{_PARTIAL}{path.name}":
-            with contextlib.suppress(UserError), locked_folder(other, "is at work"):
-                shutil.rmtree(other)
-    folder = path.parent / f"{_PARTIAL}{path.name}"
-    with locked_folder(folder, f"{path}: another export is at work there"):
-        try:
-            for left in folder.iterdir():
-                shutil.rmtree(left)
-            yield folder
-        finally:
-            shutil.rmtree(folder)

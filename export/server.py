@@ -27,7 +27,6 @@ from bert_keras.export.channel_arguments import parse_channel_arguments
 from bert_keras.export.metrics import Metrics
 from bert_keras.export.monitoring_config import read_metrics_path
 from bert_keras.export.reload import ConfigFile, Reloader, unavailable
-from bert_keras.export.request_bounds import RequestBounds
 from bert_keras.export.rest_requests import RestCalls
 from bert_keras.export.rest_server import RestOptions, RestServer, default_threads
 from bert_keras.export.rest_site import Site
@@ -56,7 +55,6 @@ class ModelServer:
         models: model name to base path (the folder of the version folders), or ModelConfigs.
         port: 0 takes any free one.
         socket_path: of a Unix socket to listen on as well.
-        bounds: of what requests may bring.
         poll_seconds: how often to look for new versions; 0 looks at the start only.
         host: the address to listen on.
         retry: how often to try a version that fails to load.
@@ -91,7 +89,6 @@ class ModelServer:
         batching: BatchingParameters | None = None,
         batching_per_model: bool = False,
         socket_path: str = "",
-        bounds: RequestBounds | None = None,
     ) -> None:
         if isinstance(models, Mapping):
             models = [ModelConfig(name, pathlib.Path(path)) for name, path in models.items()]
@@ -99,7 +96,6 @@ class ModelServer:
         self._port = port
         self.socket_path = socket_path
         self._poll_seconds = poll_seconds
-        self._bounds = bounds or RequestBounds()
         self.metrics = Metrics()
         self._load = VersionLoader(self.metrics, batching, batching_per_model)
 
@@ -194,7 +190,7 @@ class ModelServer:
 
     def _listen(self) -> int:
         arguments: dict[str, int | str] = {
-            "grpc.max_receive_message_length": self._bounds.max_message_bytes,
+            "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
             "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
             # Otherwise a second server on the same port would share its calls, silently.
             "grpc.so_reuseport": 0,
@@ -205,7 +201,7 @@ class ModelServer:
             options=list(arguments.items()),
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._models, self.metrics, self._bounds), server
+            PredictionService(self._models, self.metrics), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(self._models, self.reloader, self.metrics), server
@@ -221,7 +217,7 @@ class ModelServer:
         if self.rest_port is None:
             return
         options = self._rest_options
-        calls = RestCalls(self._models, options.timeout_seconds or None, self.metrics, self._bounds)
+        calls = RestCalls(self._models, options.timeout_seconds or None, self.metrics)
         pages = functools.partial(web_page.respond, models=self._models)
         site = Site(calls.answer, pages, self.metrics, options.metrics_path, options.cors)
         self._rest = RestServer(self._host, self.rest_port, options.threads, site)
@@ -295,9 +291,6 @@ def serve_forever(
     batching_parameters_file: str | None = None,
     enable_per_model_batching_parameters: bool = False,
     grace_seconds: float = 10.0,
-    max_message_bytes: int = RequestBounds.max_message_bytes,
-    max_text_bytes: int = RequestBounds.max_text_bytes,
-    max_rows: int = RequestBounds.max_rows,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets the calls under way finish.
 
@@ -307,7 +300,6 @@ def serve_forever(
     Args:
         grpc_max_threads: 0 takes four for each CPU, at least 16.
         grace_seconds: how long calls under way may go on after the signal.
-        max_message_bytes, max_text_bytes, max_rows: see RequestBounds.
 
     Raises:
         UserError: see ModelServer.start; also neither a base path nor a config file, a file
@@ -336,7 +328,6 @@ def serve_forever(
         batching=_batching(enable_batching, batching_parameters_file),
         batching_per_model=enable_per_model_batching_parameters,
         socket_path=grpc_socket_path,
-        bounds=RequestBounds(max_message_bytes, max_text_bytes, max_rows),
     )
     config_file = ConfigFile(server.reloader, model_config_file)
     _run(server, config_file, model_config_file_poll_wait_seconds, grace_seconds)

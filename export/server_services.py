@@ -26,7 +26,6 @@ from tensorflow_serving.apis import (
 from bert_keras.export import multi_inference, server_examples, server_requests
 from bert_keras.export.metrics import Metrics
 from bert_keras.export.reload import Reloader
-from bert_keras.export.request_bounds import RequestBounds
 from bert_keras.export.sessions import CallSession
 from bert_keras.export.status import Code, StatusError, truncate
 from bert_keras.export.versions import ModelVersions, Servable, not_found
@@ -38,15 +37,9 @@ _Response = TypeVar("_Response")
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Inference on models by name."""
 
-    def __init__(
-        self,
-        models: Mapping[str, ModelVersions],
-        metrics: Metrics | None = None,
-        bounds: RequestBounds | None = None,
-    ) -> None:
+    def __init__(self, models: Mapping[str, ModelVersions], metrics: Metrics | None = None) -> None:
         self._models = models
         self._metrics = metrics or Metrics()
-        self._bounds = bounds or RequestBounds()
 
     def _infer(
         self,
@@ -62,9 +55,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             if api != "MultiInference":
                 _require_spec(request)
             with find(self._models, spec) as servable:
-                session = CallSession(
-                    servable.session, context.time_remaining(), observe, self._bounds
-                )
+                session = CallSession(servable.session, context.time_remaining(), observe)
                 return run(session, servable.version, request)
 
         return _answer(context, work, self._metrics, api, spec.name)

@@ -9,8 +9,6 @@ from typing import Protocol
 import numpy as np
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from bert_keras.export.request_bounds import RequestBounds
-
 
 class Session(Protocol):
     """A loaded model, whether calls share runs of it or not."""
@@ -41,17 +39,11 @@ class CallSession:
         session: the model; it stays open at `close`.
         timeout: seconds that the call has from now; None for ever.
         observe: called with the seconds of each run that succeeded.
-        bounds: of what the call may bring.
     """
 
     def __init__(
-        self,
-        session: Session,
-        timeout: float | None,
-        observe: Callable[[float], None],
-        bounds: RequestBounds,
+        self, session: Session, timeout: float | None, observe: Callable[[float], None]
     ) -> None:
-        self._bounds = bounds
         self._session = session
         self._started = time.monotonic()
         self._timeout = timeout
@@ -72,7 +64,6 @@ class CallSession:
         started = time.monotonic()
         if timeout is None and self._timeout is not None:
             timeout = self._timeout - (started - self._started)
-        self._bounds.check(feeds)
         outputs = self._session.run_tensors(feeds, fetches, timeout)
         self._observe(time.monotonic() - started)
         return outputs

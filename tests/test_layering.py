@@ -10,11 +10,10 @@ _ROOT = pathlib.Path(__file__).parents[1] / "bert_keras"
 
 # What each folder (or module at the top) may import of ours, itself aside. `errors` and
 # `config` are open to all.
-_BASE = {"config", "errors", "files"}
+_BASE = {"config", "errors"}
 _ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": {"errors"},
-    "files": set(),
     "layers": _BASE,
     "models": _BASE | {"layers"},
     "tokenization": _BASE,

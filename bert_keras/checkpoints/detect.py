@@ -9,7 +9,6 @@ from bert_keras.checkpoints import google_tf1, keras_hub
 from bert_keras.checkpoints.checkpoint import Checkpoint
 from bert_keras.checkpoints.huggingface import INDEX, WEIGHTS, HuggingFaceCheckpoint
 from bert_keras.checkpoints.random_size import RandomSize
-from bert_keras.checkpoints.replacing import finish_replacing
 from bert_keras.errors import UserError
 
 _EXPECTED = (
@@ -43,7 +42,6 @@ def open_checkpoint(init: str | os.PathLike[str]) -> Checkpoint:
     if not path.is_dir():
         found = "is a file" if path.exists() else "does not exist"
         raise UserError(f"{path}: {found}; expected {_EXPECTED}")
-    finish_replacing(path)
     return _open_directory(path)
 
 

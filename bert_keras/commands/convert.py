@@ -16,9 +16,9 @@ from bert_keras.commands.loading import bad_rows_of
 from bert_keras.config import BertConfig
 from bert_keras.data.annotations import read_annotations
 from bert_keras.data.bad_rows import BadRows
+from bert_keras.data.files import write_json_lines
 from bert_keras.data.source import DataSource
 from bert_keras.errors import UserError
-from bert_keras.files import write_json_lines
 
 # What a checkpoint is called by the heads that it has; the first row that fits decides.
 _ARCHITECTURES: tuple[tuple[tuple[str, ...], str], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -11,7 +12,6 @@ from absl import flags
 
 from bert_keras.commands.loading import read_flagged
 from bert_keras.errors import UserError
-from bert_keras.files import whole_file
 from bert_keras.tasks.feature_extractor import FeatureExtractor, TextFeatures
 
 
@@ -41,8 +41,11 @@ def write_npz(values: flags.FlagValues) -> None:
         arrays["tokens"] = np.array([token for one in found for token in one.tokens], np.str_)
     else:
         arrays["values"] = np.stack([one.values for one in found]) if found else empty
-    with whole_file(values.output) as file:
+    path = pathlib.Path(values.output)
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "wb") as file:
         np.savez(file, **arrays)
+    partial.replace(path)
 
 
 def _load(values: flags.FlagValues) -> FeatureExtractor:

@@ -15,9 +15,9 @@ from absl import flags
 
 from bert_keras.commands.loading import bad_rows_of, read_flagged
 from bert_keras.data.bad_rows import BadRows
+from bert_keras.data.files import write_json, write_json_lines
 from bert_keras.data.tfds_source import with_split
 from bert_keras.errors import UserError
-from bert_keras.files import write_json, write_json_lines
 from bert_keras.flags import ABSL_FLAGS, task_options
 from bert_keras.tasks import TASKS, FineTunedTask, Prepared
 from bert_keras.tasks.freezing import freeze
@@ -29,18 +29,17 @@ from bert_keras.training.fine_tuning import (
     Progress,
 )
 from bert_keras.training.fine_tuning_report import write_fine_tuning_report
-from bert_keras.training.run_directory import claimed_directory, weights_digest
+from bert_keras.training.run_directory import claim_directory
 from bert_keras.training.strategies import make_strategy
 
 # Flags that say where things are and how a run works. What decides the outcome is compared by
-# content, so that moved files do not end a run.
+# content, so that moved files do not end a run; of --init its name is all there is to compare.
 _WITHOUT_EFFECT = (
     *ABSL_FLAGS,
     "bad_rows",
     "checkpoint_every",
     "dev",
     "encoding",
-    "init",
     "label_column",
     "output_dir",
     "pair_column",
@@ -72,36 +71,30 @@ def run(values: flags.FlagValues) -> int:
         _add_teacher(task, values)
     settings = _settings(values, _best_metric(values, task, dev))
     splits = _prepare(task, train, dev, bad_rows)
-    named = {name: values[name].value for name in ("init", "train", "dev")}
-    identity = _identity(values, task, strategy, splits)
-    with claimed_directory(output_dir, identity, named):
-        _write_skipped(output_dir, bad_rows)
-        _announce(task, splits, strategy)
-        tuner = FineTuner(
-            task,
-            task.training_examples(splits["train"]),
-            _scorer(task, splits["dev"]) if "dev" in splits else None,
-            output_dir,
-            settings,
-            strategy,
-            run=identity,
-        )
-        try:
-            progress = tuner.run()
-        except FloatingPointError as error:
-            raise UserError(f"--output_dir={output_dir}: {error}") from None
-        metrics = _summary(progress, len(splits["train"].examples), len(bad_rows.skipped))
-        if "dev" in splits:
-            metrics = {**_score_dev(task, splits["dev"], given, output_dir), **metrics}
-        _write_results(task, metrics, output_dir)
-    print(f"model, metrics, predictions and report.html are in {output_dir}")
-    return 0
-
-
-def _write_results(task: FineTunedTask, metrics: dict[str, Any], output_dir: pathlib.Path) -> None:
+    named = {name: values[name].value for name in ("train", "dev")}
+    claim_directory(output_dir, _identity(values, task, strategy, splits), named)
+    _write_skipped(output_dir, bad_rows)
+    _announce(task, splits, strategy)
+    tuner = FineTuner(
+        task,
+        task.training_examples(splits["train"]),
+        _scorer(task, splits["dev"]) if "dev" in splits else None,
+        output_dir,
+        settings,
+        strategy,
+    )
+    try:
+        progress = tuner.run()
+    except FloatingPointError as error:
+        raise UserError(f"--output_dir={output_dir}: {error}") from None
+    metrics = _summary(progress, len(splits["train"].examples), len(bad_rows.skipped))
+    if "dev" in splits:
+        metrics = {**_score_dev(task, splits["dev"], given, output_dir), **metrics}
     task.save_pretrained(output_dir / "model")
     write_json(output_dir / "metrics.json", metrics)
     write_fine_tuning_report(output_dir)
+    print(f"model, metrics, predictions and report.html are in {output_dir}")
+    return 0
 
 
 def _check_flags(values: flags.FlagValues) -> None:
@@ -245,7 +238,6 @@ def _identity(
     run |= {
         "options": task.options(),
         "replicas": strategy.num_replicas_in_sync,
-        "init_sha256": weights_digest(task),
         "config": task.encoder.config.to_dict(),
         "vocabulary_sha256": _digest(task.tokenizer.vocabulary, task.tokenizer.identity()),
     }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from absl import flags
@@ -15,7 +14,6 @@ from absl import flags
 from bert_keras.commands.loading import data_source, load_task, read_flagged, serving_needed
 from bert_keras.data.source import TaskExamples
 from bert_keras.errors import UserError
-from bert_keras.files import whole_file
 
 Answer = dict[str, Any]
 Answerer = Callable[[Any], list[Answer]]
@@ -113,13 +111,7 @@ def _from_server(values: flags.FlagValues) -> tuple[TaskExamples, Answerer]:
     return examples, answer
 
 
-@contextlib.contextmanager
-def _output(path: str) -> Iterator[TextIO]:
-    """What to write answers to: the standard output, or a file that is there when all are."""
+def _output(path: str) -> contextlib.AbstractContextManager[TextIO]:
     if path == "-":
-        yield sys.stdout
-        return
-    with whole_file(path) as raw:
-        file = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
-        yield file
-        file.detach()
+        return contextlib.nullcontext(sys.stdout)
+    return open(path, "w", encoding="utf-8")

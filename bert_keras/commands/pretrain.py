@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 from typing import Any
 
@@ -21,10 +20,9 @@ from bert_keras.data.pretraining_examples import Position
 from bert_keras.errors import UserError
 from bert_keras.flags import ABSL_FLAGS
 from bert_keras.tasks import BertPretrainer
-from bert_keras.training.preemption import Preemption
 from bert_keras.training.pretraining import Data, PretrainingRun
 from bert_keras.training.pretraining_settings import Phase, PretrainingSettings
-from bert_keras.training.run_directory import claimed_directory, weights_digest
+from bert_keras.training.run_directory import claim_directory
 from bert_keras.training.strategies import make_strategy
 from bert_keras.training.utilisation import peak_flops, training_flops
 from bert_keras.training.workers import is_chief
@@ -36,7 +34,6 @@ _WITHOUT_EFFECT = (
     "checkpoint_every",
     "corpus",
     "eval_corpus",
-    "init",
     "keep_checkpoints",
     "output_dir",
     "peak_tflops",
@@ -62,43 +59,34 @@ def run(values: flags.FlagValues) -> int:
     with strategy.scope():
         task = _make_task(values, corpus)
     _set_length(settings, task)
-    identity = _identity(values, task, strategy, corpus, held_out)
-    identity["warmup_steps"] = settings.resolved_warmup
-    named = {name: values[name].value for name in ("init", "corpus", "eval_corpus")}
-    # The first worker holds the folder for all.
-    chief = is_chief(strategy)
-    held = claimed_directory(output_dir, identity, named) if chief else contextlib.nullcontext()
-    with held:
-        _announce(task, corpus, strategy)
-        training = PretrainingRun(
-            task,
-            _data(values, settings, corpus, held_out),
-            output_dir,
-            settings,
-            strategy,
-            peak_flops=_peak(values, strategy),
-            flops_of=_flops(values, task),
-            described={name: values[name].value for name in values if name not in ABSL_FLAGS},
-            run=identity,
-        )
-        preemption = _trained(training, output_dir)
-        if preemption.received is not None and training.step < settings.total_steps:
-            return preemption.exit_status
-        if chief:
-            task.save_pretrained(output_dir / "model")
-            print(f"model, curves and checkpoints are in {output_dir}")
-    return 0
-
-
-def _trained(training: PretrainingRun, output_dir: pathlib.Path) -> Preemption:
-    """Trains to the end or to a signal, with errors that name the run or the input."""
+    if is_chief(strategy):
+        identity = _identity(values, task, strategy, corpus, held_out)
+        identity["warmup_steps"] = settings.resolved_warmup
+        claim_directory(output_dir, identity)
+    _announce(task, corpus, strategy)
+    training = PretrainingRun(
+        task,
+        _data(values, settings, corpus, held_out),
+        output_dir,
+        settings,
+        strategy,
+        peak_flops=_peak(values, strategy),
+        flops_of=_flops(values, task),
+        described={name: values[name].value for name in values if name not in ABSL_FLAGS},
+    )
     try:
-        return training.run()
+        preemption = training.run()
     except FloatingPointError as error:
         raise UserError(f"--output_dir={output_dir}: {error}") from None
     except tf.errors.OpError as error:
         # What went wrong in the data arrives wrapped in an error of its iterator.
         raise bad_input(error) or error from None
+    if preemption.received is not None and training.step < settings.total_steps:
+        return preemption.exit_status
+    if is_chief(strategy):
+        task.save_pretrained(output_dir / "model")
+        print(f"model, curves and checkpoints are in {output_dir}")
+    return 0
 
 
 def _numbers(values: flags.FlagValues, name: str, phases: int | None = None) -> list[int]:
@@ -233,7 +221,6 @@ def _identity(
     run = {name: values[name].value for name in values if name not in _WITHOUT_EFFECT}
     return run | {
         "replicas": strategy.num_replicas_in_sync,
-        "init_sha256": weights_digest(task.network),
         "config": task.encoder.config.to_dict(),
         "corpus_fingerprint": corpus.fingerprint,
         "eval_corpus_fingerprint": None if held_out is None else held_out.fingerprint,

@@ -121,7 +121,7 @@ def _find_files(patterns: str) -> list[CorpusFile]:
 def _check_store(output_dir: str, described: dict[str, Any]) -> None:
     """Makes the folder this run's, or finds that it is."""
     if not _has_scheme(output_dir):
-        with claim.claim(pathlib.Path(output_dir), described):
+        with claim.Claim(pathlib.Path(output_dir), described):
             return
     path = FileSystems.join(output_dir, manifest.SETTINGS_FILE)
     if FileSystems.exists(path):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
+import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bert_keras.data import corpus_files, manifest
 from bert_keras.data.corpus_files import CorpusFile
-from bert_keras.data.folder_lock import locked_folder
+from bert_keras.data.files import write_text
 from bert_keras.data.piece_writer import PrepareSettings
 from bert_keras.errors import UserError
-from bert_keras.files import write_text
 from bert_keras.tokenization import BertTokenizer
 
 
@@ -45,27 +45,48 @@ def description(
     }
 
 
-@contextlib.contextmanager
-def claim(folder: pathlib.Path, described: dict[str, Any]) -> Iterator[None]:
-    """Holds a folder for one run, of these settings and this input, for the time of a block.
+class Claim:
+    """Holds a folder for one run, of these settings and this input, as a context manager.
 
     Raises:
         UserError: another program prepares there, or it holds something else.
     """
-    with locked_folder(folder, f"--output_dir={folder}: another prepare is at work there"):
-        _compare(folder, described)
-        yield
 
+    def __init__(self, folder: pathlib.Path, described: dict[str, Any]):
+        self._folder = folder
+        self._described = described
+        self._lock = -1
 
-def _compare(folder: pathlib.Path, described: dict[str, Any]) -> None:
-    path = folder / manifest.SETTINGS_FILE
-    if path.exists():
-        check_described(path.read_text(encoding="utf-8"), described, folder)
-        return
-    # A run may have been killed while it wrote its settings.
-    if any(entry.suffix != ".partial" for entry in folder.iterdir()):
-        raise UserError(f"--output_dir={folder}: holds other files, expected a new folder")
-    write_text(path, json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+    def __enter__(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._compare()
+        except BlockingIOError:
+            os.close(self._lock)
+            raise UserError(
+                f"--output_dir={self._folder}: another prepare is at work there"
+            ) from None
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._lock)
+
+    def _compare(self) -> None:
+        path = self._folder / manifest.SETTINGS_FILE
+        if not path.exists():
+            # A run may have been killed while it wrote its settings.
+            if any(entry.suffix != ".partial" for entry in self._folder.iterdir()):
+                raise UserError(
+                    f"--output_dir={self._folder}: holds other files, expected a new folder"
+                )
+            text = json.dumps(self._described, indent=1, ensure_ascii=False)
+            write_text(path, text + "\n")
+            return
+        check_described(path.read_text(encoding="utf-8"), self._described, self._folder)
 
 
 def check_described(text: str, described: dict[str, Any], folder: Any) -> None:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from bert_keras.data import corpus_files, manifest, store_writer
-from bert_keras.data.claim import claim, description
+from bert_keras.data.claim import Claim, description
 from bert_keras.data.corpus_files import Piece
 from bert_keras.data.manifest import FileRecord, Manifest, Shard
 from bert_keras.data.piece_writer import PieceWriter, PrepareSettings
@@ -61,7 +61,7 @@ def prepare(
     """
     files = corpus_files.find_files(corpus)
     folder = pathlib.Path(output_dir)
-    with claim(folder, description(files, tokenizer, settings, piece_bytes)):
+    with Claim(folder, description(files, tokenizer, settings, piece_bytes)):
         if (complete := _complete(folder)) is not None:
             return complete
         writer = PieceWriter(folder, tokenizer, settings)

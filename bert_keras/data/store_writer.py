@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from bert_keras.data import manifest as manifests
+from bert_keras.data.files import write_text
 from bert_keras.data.manifest import FileRecord, Manifest, Shard
 from bert_keras.errors import UserError
-from bert_keras.files import write_text
 from bert_keras.tokenization import BertTokenizer, vocabulary
 
 # A store's unit of reading; see `BlockCutter`.

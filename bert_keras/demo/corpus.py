@@ -13,9 +13,9 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from bert_keras.data.files import write_json_lines
 from bert_keras.demo.docstrings import Documented, read_functions
 from bert_keras.errors import UserError
-from bert_keras.files import write_json_lines
 
 # Tests and generated code document nothing; vendored packages are there a second time.
 _SKIPPED_FOLDERS = frozenset({"tests", "test", "testing", "_vendor", "vendored", "bert_keras"})

@@ -6,9 +6,9 @@ import dataclasses
 import pathlib
 
 from bert_keras.config import read_json
+from bert_keras.data.files import write_json
 from bert_keras.demo.stages import Result
 from bert_keras.demo.verbs import run_verb
-from bert_keras.files import write_json
 
 # Sentences of our own.
 _MASK = "[MASK]"

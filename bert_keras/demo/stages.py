@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bert_keras.files import write_json
+from bert_keras.data.files import write_json
 
 Result = dict[str, Any]
 

@@ -16,8 +16,8 @@ import re
 import zlib
 from collections.abc import Iterable, Sequence
 
+from bert_keras.data.files import write_text
 from bert_keras.demo.docstrings import Documented
-from bert_keras.files import write_text
 
 AS_WRITTEN = "as_written"
 EXCHANGED = "exchanged"

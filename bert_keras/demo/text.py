@@ -5,9 +5,9 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
+from bert_keras.data.files import write_text
 from bert_keras.demo import task
 from bert_keras.demo.docstrings import Documented
-from bert_keras.files import write_text
 
 Document = list[str]
 

@@ -42,7 +42,6 @@ def define() -> flags.FlagValues:
     _define_rest(values)
     _define_versions(values)
     _define_calls(values)
-    _define_bounds(values)
     return values
 
 
@@ -141,13 +140,3 @@ def _define_calls(values: flags.FlagValues) -> None:
         "take all but the threads from batching_params.pbtxt beside each version",
         flag_values=values,
     )
-
-
-def _define_bounds(values: flags.FlagValues) -> None:
-    mebibyte = 2**20
-    for name, default, meaning in (
-        ("max_message_bytes", 64 * mebibyte, "bytes of a gRPC message, or of an unpacked tensor"),
-        ("max_text_bytes", mebibyte, "bytes of one text, or of one tf.Example"),
-        ("max_rows", 4096, "examples of one request"),
-    ):
-        flags.DEFINE_integer(name, default, meaning, lower_bound=1, flag_values=values)

@@ -76,9 +76,10 @@ class BertEmbeddings(BertLayer):
         table.trainable = False
         self._word_ids = np.asarray(word_ids)
 
-    def write_back_words(self, table: np.ndarray) -> None:
+    def write_back_words(self, factor: float) -> None:
         """Brings `word_embeddings` up to date: the rows in training as they are now, the others
-        those of `table` `[vocabulary, hidden]`, which is changed."""
+        multiplied by `factor`, which is what weight decay left of them since the last time."""
+        table = ops.convert_to_numpy(self.word_embeddings.value) * np.float32(factor)
         table[self._word_ids] = ops.convert_to_numpy(self.words_in_training.value)
         self.word_embeddings.assign(table)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +11,6 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from bert_keras.errors import UserError
-from bert_keras.files import whole_file
 
 # In the order of BERT's own vocabularies, so that padding is id 0.
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -84,8 +84,12 @@ def write_vocabulary(path: str | pathlib.Path, tokens: Iterable[str]) -> None:
 
     Killed at any moment, it leaves the file that was there before, or the new one whole.
     """
-    with whole_file(path) as file:
+    partial = pathlib.Path(f"{path}.partial")
+    with open(partial, "wb") as file:
         file.write("".join(token + "\n" for token in tokens).encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
 
 
 def _choose_alphabet(texts: Iterable[str], size: int) -> tuple[list[str], dict[int, str]]:

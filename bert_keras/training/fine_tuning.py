@@ -8,7 +8,7 @@ import math
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,13 +16,11 @@ import tensorflow as tf
 
 from bert_keras.data.training_batches import TrainingBatches
 from bert_keras.data.training_examples import TrainingExamples
-from bert_keras.errors import UserError
 from bert_keras.layers import kernels
 from bert_keras.optimization import AdamW, WarmupDecay
 from bert_keras.optimization.layer_decay import RateFactors
 from bert_keras.training.input_wait import InputWait
-from bert_keras.training.run_checkpoints import NO_WAY_ON, DamagedCheckpointError, RunCheckpoints
-from bert_keras.training.run_directory import CHECKPOINTS
+from bert_keras.training.run_directory import read_checkpoint
 from bert_keras.training.shape_compilation import compiling_pays
 from bert_keras.training.words_in_training import words_in_training
 
@@ -114,8 +112,6 @@ class FineTuner:
         settings: the recipe.
         strategy: the distribution strategy.
         say: where messages go.
-        run: what else decides the outcome, such as the data; a checkpoint of a run with other
-            values is not gone on from. JSON values.
     """
 
     def __init__(
@@ -127,7 +123,6 @@ class FineTuner:
         settings: FineTuningSettings,
         strategy: tf.distribute.Strategy,
         say: Callable[[str], None] = print,
-        run: Mapping[str, Any] | None = None,
     ) -> None:
         self.task = task
         batches = settings.batches(train)
@@ -147,14 +142,16 @@ class FineTuner:
             task.compile(optimizer=optimizer, weighted_metrics=[])
             self._state = tf.Variable("", dtype=tf.string, trainable=False)
         weights = [variable.value for variable in task.variables]
-        checkpoint = tf.train.Checkpoint(
+        self._checkpoint = tf.train.Checkpoint(
             weights=weights,
             optimizer=[variable.value for variable in optimizer.variables],
             progress=self._state,
         )
-        self._checkpoints = RunCheckpoints(output_dir / CHECKPOINTS, checkpoint, run or {})
-        best = tf.train.Checkpoint(weights=weights)
-        self._best = RunCheckpoints(output_dir / "best", best, run or {})
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, str(output_dir / "checkpoints"), max_to_keep=2
+        )
+        self._best = tf.train.Checkpoint(weights=weights)
+        self._best_path = str(output_dir / "best" / "weights")
         self._input_wait = InputWait()
         self._step_function = self._make_step_function()
         self._began = self._lap = time.monotonic()
@@ -167,7 +164,6 @@ class FineTuner:
 
         Raises:
             FloatingPointError: the loss is not a number; the last checkpoint is intact.
-            UserError: no checkpoint is whole, or the best weights are damaged.
         """
         self._restore()
         self._began = time.monotonic() - self.progress.seconds
@@ -176,37 +172,24 @@ class FineTuner:
             self._end_epoch()
             self._save()
         if self.evaluate is not None:
-            self._read_best()
+            read_checkpoint(self._best.read, self._best_path)
         if self._words is not None:
             self._words.end()
         return self.progress
 
     def _restore(self) -> None:
-        if self._checkpoints.restore(self._accept) is None:
+        latest = self._manager.latest_checkpoint
+        if latest is None:
             return
+        read_checkpoint(self._checkpoint.restore, latest)
+        self.progress = Progress(**json.loads(self._state.numpy()))
+        if self._words is not None:
+            self._words.restored(self._updates)
         if not self.progress.finished:
             self.say(
                 f"resuming at epoch {self.progress.epoch + 1}, "
                 f"step {self.progress.step} of {self.batches.steps(self.progress.epoch)}"
             )
-
-    def _accept(self) -> None:
-        """Takes a checkpoint that was read, if the best weights are there, or are its own."""
-        self.progress = progress = Progress(**json.loads(self._state.numpy()))
-        if self.evaluate is None or progress.best_score is None:
-            return
-        try:
-            self._best.check(progress.best_epoch)
-        except DamagedCheckpointError:
-            if (progress.best_epoch, 0) != (progress.epoch, progress.step):
-                raise
-            self._best.save(progress.best_epoch)
-
-    def _read_best(self) -> None:
-        try:
-            self._best.read(self.progress.best_epoch)
-        except DamagedCheckpointError as error:
-            raise UserError(f"{error}; {NO_WAY_ON}") from None
 
     @property
     def _updates(self) -> int:
@@ -221,7 +204,7 @@ class FineTuner:
         self._write_back_words()
         self.progress.seconds = time.monotonic() - self._began
         self._state.assign(json.dumps(dataclasses.asdict(self.progress)))
-        self._checkpoints.save(self._updates)
+        self._manager.save()
 
     def _make_step_function(self) -> Callable[[Any, tf.Tensor], tf.Tensor]:
         """One update; adds the batch's loss and weight to the sums it is given, float64 `[2]`."""
@@ -307,7 +290,7 @@ class FineTuner:
         comparable = -score if self.settings.best_metric == "loss" else score
         if progress.best_score is None or comparable > progress.best_score:
             progress.best_score, progress.best_epoch = comparable, progress.epoch
-            self._best.save(progress.epoch)
+            self._best.write(self._best_path)
 
 
 def _progress_bar(steps: int) -> keras.utils.Progbar:

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bert_keras.files import write_text
+from bert_keras.data.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

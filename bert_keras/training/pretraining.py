@@ -64,8 +64,6 @@ class PretrainingRun:
         flops_of: model FLOPs of an example of a phase.
         described: names and values for the report.
         say: where lines of progress go.
-        run: what decides the outcome; a checkpoint of a run with other values is not gone on
-            from. JSON values.
     """
 
     def __init__(
@@ -79,7 +77,6 @@ class PretrainingRun:
         flops_of: Callable[[Phase], float] | None = None,
         described: Mapping[str, Any] | None = None,
         say: Callable[[str], None] | None = None,
-        run: Mapping[str, Any] | None = None,
     ) -> None:
         self.task = task
         self.data = data
@@ -104,7 +101,6 @@ class PretrainingRun:
             task,
             optimizer,
             self.trainer.position,
-            run or {},
             settings.keep_checkpoints,
             writes=self.chief,
         )

@@ -1,62 +1,55 @@
-"""The directory of a run: one program at a time, and never two runs in it."""
+"""The directory of a run: whose it is, and reading what the run left there."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
-import keras
-import numpy as np
+import tensorflow as tf
 
-from bert_keras.data.folder_lock import locked_folder
+from bert_keras.config import read_json
+from bert_keras.data.files import write_json
 from bert_keras.errors import UserError
-from bert_keras.files import write_json
-from bert_keras.training import run_checkpoints
-
-CHECKPOINTS = "checkpoints"
 
 
-@contextlib.contextmanager
-def claimed_directory(
+def claim_directory(
     output_dir: pathlib.Path, run: dict[str, Any], noted: dict[str, Any] | None = None
-) -> Iterator[None]:
-    """Holds `output_dir` for a run, so that only the same run is ever resumed there.
-
-    Whose it is, its checkpoints say; `run.json` says it to people.
+) -> None:
+    """Marks `output_dir` as that of a run, so that only the same run is ever resumed there.
 
     Args:
         run: what decides the outcome, by the flags' names; JSON values.
         noted: what else to write down, for who reads the file; it is not compared.
 
     Raises:
-        UserError: another program trains there, another run has a checkpoint there, or no
-            checkpoint says whose it is.
+        UserError: another run has a checkpoint there; names what differs.
     """
-    with locked_folder(output_dir, f"--output_dir={output_dir}: another run is at work there"):
-        found = run_checkpoints.run_of(output_dir / CHECKPOINTS)
-        # A run without a checkpoint has nothing to lose.
-        if found is not None:
-            _compare(output_dir, found, json.loads(json.dumps(run)))
-        write_json(output_dir / "run.json", {**run, **(noted or {})})
-        yield
-
-
-def _compare(output_dir: pathlib.Path, found: dict[str, Any], run: dict[str, Any]) -> None:
-    for name, value in run.items():
-        if found.get(name) != value:
+    path = output_dir / "run.json"
+    # A run without a checkpoint has nothing to lose.
+    if not (path.exists() and (output_dir / "checkpoints" / "checkpoint").exists()):
+        write_json(path, {**run, **(noted or {})})
+        return
+    found = read_json(path)
+    for name in run:
+        if found.get(name) != json.loads(json.dumps(run[name])):
             raise UserError(
                 f"--output_dir={output_dir}: holds a run with {name}={found.get(name)!r}, "
-                f"received {value!r}; choose another directory"
+                f"received {run[name]!r}; choose another directory or delete it"
             )
 
 
-def weights_digest(model: keras.Model) -> str:
-    """SHA-256 of all weights of a model, in the order in which it lists them."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).data)
-    return digest.hexdigest()
+def read_checkpoint(read: Callable[[str], Any], path: str) -> None:
+    """Reads a checkpoint whole, by its `read` or `restore`.
+
+    Raises:
+        UserError: it is damaged, or does not have all that is asked of it.
+    """
+    try:
+        read(path).assert_consumed()
+    except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{path}: cannot be read ({reason}); delete the folder of the run to start anew"
+        ) from None

@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from bert_keras.errors import UserError
-from bert_keras.training.run_checkpoints import NO_WAY_ON, DamagedCheckpointError, RunCheckpoints
-from bert_keras.training.run_directory import CHECKPOINTS
+from bert_keras.training.run_directory import read_checkpoint
 
 
 @dataclasses.dataclass
@@ -35,7 +32,6 @@ class RunState:
         task: the model; every variable is kept, whatever holds it.
         optimizer: its variables are kept, and its count of updates numbers the checkpoints.
         position: the variable with the position in the data.
-        run: what decides the outcome; JSON values.
         keep: how many checkpoints stay.
         writes: whether this process is the one that writes.
     """
@@ -46,7 +42,6 @@ class RunState:
         task: Any,
         optimizer: Any,
         position: tf.Variable,
-        run: Mapping[str, Any],
         keep: int,
         writes: bool,
     ) -> None:
@@ -55,15 +50,17 @@ class RunState:
         self.step_variable = optimizer.iterations.value
         self._text = tf.Variable("", dtype=tf.string, trainable=False)
         weights = [variable.value for variable in task.variables]
-        checkpoint = tf.train.Checkpoint(
+        self._checkpoint = tf.train.Checkpoint(
             weights=weights,
             optimizer=[variable.value for variable in optimizer.variables],
             position=position,
             progress=self._text,
         )
         self._saved = 0
-        self._checkpoints = RunCheckpoints(output_dir / CHECKPOINTS, checkpoint, run, keep)
-        self._best = RunCheckpoints(output_dir / "best", tf.train.Checkpoint(weights=weights), run)
+        self._folder = str(output_dir / "checkpoints")
+        self._manager = tf.train.CheckpointManager(self._checkpoint, self._folder, keep)
+        self._best = tf.train.Checkpoint(weights=weights)
+        self._best_path = str(output_dir / "best" / "weights")
 
     @property
     def step(self) -> int:
@@ -71,39 +68,30 @@ class RunState:
         return int(self.step_variable.numpy())
 
     def restore(self) -> bool:
-        """Reads the last checkpoint that can be gone on from; False where there is none.
+        """Reads the last checkpoint; False where there is none.
 
         Raises:
-            UserError: all are damaged.
+            UserError: it is damaged.
         """
-        if self._checkpoints.restore(self._accept) is None:
+        latest = tf.train.latest_checkpoint(self._folder)
+        if latest is None:
             return False
+        read_checkpoint(self._checkpoint.restore, latest)
+        self.standing = Standing(**json.loads(self._text.numpy()))
         self._saved = self.step
         return True
-
-    def _accept(self) -> None:
-        """Takes a checkpoint that was read, if the best weights are there, or are its own."""
-        self.standing = Standing(**json.loads(self._text.numpy()))
-        if self.standing.best_loss is None:
-            return
-        try:
-            self._best.check(self.standing.best_step)
-        except DamagedCheckpointError:
-            if self.standing.best_step != self.step:
-                raise
-            if self.writes:
-                self._best.save(self.step)
 
     def save(self) -> None:
         """Begins to write a checkpoint, unless this step has one."""
         if self.writes and self._saved != self.step:
             self._saved = self.step
             self._text.assign(json.dumps(dataclasses.asdict(self.standing)))
-            self._checkpoints.save(self.step, in_background=True)
+            options = tf.train.CheckpointOptions(enable_async=True)
+            self._manager.save(checkpoint_number=self.step, options=options)
 
     def sync(self) -> None:
         """Returns when all checkpoints are on the disk."""
-        self._checkpoints.sync()
+        self._manager.sync()
 
     def keep_if_best(self, loss: float) -> None:
         """Keeps the weights as they are if no evaluation had a lower loss."""
@@ -111,16 +99,9 @@ class RunState:
         if best is None or loss < best:
             self.standing.best_loss, self.standing.best_step = loss, self.step
             if self.writes:
-                self._best.save(self.step)
+                self._best.write(self._best_path)
 
     def read_best(self) -> None:
-        """Gives the model the weights of the best evaluation, if there was one.
-
-        Raises:
-            UserError: they were damaged meanwhile.
-        """
+        """Gives the model the weights of the best evaluation, if there was one."""
         if self.standing.best_loss is not None:
-            try:
-                self._best.read(self.standing.best_step)
-            except DamagedCheckpointError as error:
-                raise UserError(f"{error}; {NO_WAY_ON}") from None
+            read_checkpoint(self._best.read, self._best_path)

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from bert_keras.files import write_json_lines
+from bert_keras.data.files import write_json_lines
 
 
 class TrainingLog:
@@ -38,9 +38,8 @@ def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            row = json.loads(line)
-            rows.append({**row, "step": int(row["step"])})
-        except (ValueError, TypeError, KeyError):
-            # A kill cuts the last line short; what is behind a damaged one is not relied on.
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            # Only the last line can be cut short.
             break
     return rows

@@ -8,7 +8,6 @@ has a third or a tenth, is a good part of a small model's update.
 from __future__ import annotations
 
 import numpy as np
-from keras import ops
 
 from bert_keras.data.training_examples import TrainingExamples
 from bert_keras.layers.embeddings import BertEmbeddings
@@ -22,21 +21,26 @@ class WordsInTraining:
     """Trains a table of the words of some examples, from the start to `end`.
 
     Args:
-        embeddings: of the model, as they are before the first update.
+        embeddings: of the model; their variables exist.
         word_ids: int, each once.
     """
 
     def __init__(self, embeddings: BertEmbeddings, word_ids: np.ndarray) -> None:
         self._embeddings = embeddings
-        # What decay left of a weight is always reckoned from here: in steps, as checkpoints
-        # come, it would be rounded at each.
-        self._before = ops.convert_to_numpy(embeddings.word_embeddings.value)
+        self._updates = 0
         embeddings.train_words(word_ids)
+
+    def restored(self, updates: int) -> None:
+        """Notes that the weights are now those of a checkpoint after so many updates."""
+        self._updates = updates
 
     def write_back(self, optimizer: AdamW, updates: int) -> None:
         """Brings the whole table to where it is after so many updates."""
-        decayed = optimizer.decay_over(self._embeddings.word_embeddings.path, 0, updates)
-        self._embeddings.write_back_words(self._before * np.float32(decayed))
+        if updates > self._updates:
+            path = self._embeddings.word_embeddings.path
+            decayed = optimizer.decay_over(path, self._updates, updates)
+            self._embeddings.write_back_words(decayed)
+            self._updates = updates
 
     def end(self) -> None:
         """Leaves the whole table, which must be up to date, as the one that is trained."""

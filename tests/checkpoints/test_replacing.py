@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-from bert_keras.checkpoints import open_checkpoint, replacing, save_pretrained
-from bert_keras.checkpoints.replacing import finish_replacing, replacing_files
-from tests import small
+from bert_keras.checkpoints import replacing
+from bert_keras.checkpoints.replacing import replacing_files
 
 
 def contents(folder: pathlib.Path) -> dict[str, str]:
@@ -79,51 +75,3 @@ def test_a_killed_process_leaves_no_half_file_and_the_next_save_cleans_up(tmp_pa
         assert list(folder.iterdir()) == []
         (folder / "a").write_text("new")
     assert contents(tmp_path) == {"a": "new"}
-
-
-def test_killed_at_any_moment_it_is_the_old_or_the_new(tmp_path):
-    names = [f"{letter}/{number}" for letter in "ab" for number in range(10)]
-
-    def save(text: str) -> None:
-        with replacing_files(tmp_path) as folder:
-            for name in names:
-                (folder / name).parent.mkdir(exist_ok=True)
-                (folder / name).write_text(text)
-
-    save("0")
-    chance, found = random.Random(0), "0"
-    seen = set()
-    for number in range(1, 101):
-        child = os.fork()
-        if child == 0:
-            save(str(number))
-            os._exit(0)
-        time.sleep(chance.uniform(0, 0.02))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        moving = (tmp_path / ".saved").exists()
-        finish_replacing(tmp_path)
-        texts = {(tmp_path / name).read_text() for name in names}
-        assert texts in ({found}, {str(number)})
-        seen.add("moving" if moving else "new" if texts == {str(number)} else "old")
-        (found,) = texts
-    assert {"old", "new"} <= seen
-    save("last")
-    assert contents(tmp_path) == dict.fromkeys(names, "last")
-
-
-def test_a_save_that_was_killed_while_files_moved_is_finished_by_the_next_reader(tmp_path):
-    encoder = small.encoder()
-    config = encoder.config
-    save_pretrained(tmp_path / "model", config, "BertModel", encoder)
-    expected = contents_of_bytes(tmp_path / "model")
-    (tmp_path / "model" / ".saved").mkdir()
-    for name, data in expected.items():
-        (tmp_path / "model" / ".saved" / name).write_bytes(data)
-    (tmp_path / "model" / "config.json").write_text("{}")
-    open_checkpoint(tmp_path / "model")
-    assert contents_of_bytes(tmp_path / "model") == expected
-
-
-def contents_of_bytes(folder: pathlib.Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

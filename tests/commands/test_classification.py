@@ -263,7 +263,7 @@ def test_sigkill_at_random_moments_ends_with_bitwise_the_same_model(tmp_path, pr
             process.send_signal(signal.SIGKILL)
             process.wait()
             kills += 1
-    assert kills >= 3 and list((tmp_path / "killed" / "checkpoints").glob("ckpt-*"))
+    assert kills >= 3 and (tmp_path / "killed" / "checkpoints" / "checkpoint").exists()
     assert start("killed").wait() == 0
     expected, got = (
         load_file(tmp_path / name / "model" / "model.safetensors")

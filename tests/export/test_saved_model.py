@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from bert_keras import cli
-from bert_keras.data.folder_lock import locked_folder
 from bert_keras.errors import UserError
 from bert_keras.export import saved_model
 from bert_keras.export.capi import CppSession, StatusError
@@ -189,16 +188,3 @@ def test_python_loads_it_too(classifier, servable):
     loaded = tf.saved_model.load(str(servable))
     outputs = loaded.signatures["serving_default"](text=tf.constant(TEXTS))
     _check({name: value.numpy() for name, value in outputs.items()}, classifier.predict(TEXTS))
-
-
-def test_one_export_of_a_version_at_a_time_and_no_litter(tmp_path):
-    killed = tmp_path / "m" / ".partial-1"
-    (killed / "servable").mkdir(parents=True)
-    (tmp_path / "m" / ".partial-2" / "assets").mkdir(parents=True)
-    task = small.classifier()
-    with locked_folder(killed, "taken"):
-        with pytest.raises(UserError, match="m/1: another export is at work there"):
-            saved_model.save(task, tmp_path / "m" / "1")
-        assert (killed / "servable").exists()
-    saved_model.save(task, tmp_path / "m" / "1")
-    assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]

@@ -492,15 +492,14 @@ def test_multi_inference_runs_the_graph_once() -> None:
 
 
 def test_messages_beyond_grpcs_default_limit(prediction: Any, toy_server: str) -> None:
-    texts = ["x" * 900_000] * 8
+    text = "x" * 6_000_000
     options = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(toy_server, options=options) as wide:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(wide)
-        request = predict_request(text=texts)
+        request = predict_request(text=[text])
         request.output_filter.append("label")
         response = stub.Predict(request)
-    labels = response.outputs["label"].string_val
-    assert [len(label) for label in labels] == [900_001] * 8
+    assert len(response.outputs["label"].string_val[0]) == len(text) + 1
 
 
 def test_calls_at_once(prediction: Any) -> None:

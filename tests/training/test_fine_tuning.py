@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 
 import keras
 import numpy as np
@@ -171,16 +170,17 @@ def test_the_sums_are_seldom_read(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_killed_while_the_best_weights_are_written(tmp_path, unbroken, monkeypatch):
     tuner = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
-    save = tuner._best.save
+    write, calls = tuner._best.write, []
 
-    def dying(number):
-        if number == 2:
-            (tmp_path / "best" / ".partial").mkdir()
-            (tmp_path / "best" / ".partial" / "weights.index").write_bytes(b"torn")
+    def dying(path):
+        calls.append(path)
+        if len(calls) == 2:
+            for file in (tmp_path / "best").iterdir():
+                file.write_bytes(b"torn")
             raise Killed
-        save(number)
+        return write(path)
 
-    monkeypatch.setattr(tuner._best, "save", dying)
+    monkeypatch.setattr(tuner._best, "write", dying)
     with pytest.raises(Killed):
         tuner.run()
     again = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
@@ -252,32 +252,10 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(tmp_
     assert all(np.all(np.isfinite(weight)) for weight in _weights(resumed))
 
 
-def test_a_damaged_newest_checkpoint_leads_to_the_one_before(tmp_path, unbroken, caplog):
-    _run_until_killed(_tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7]), 16)
-    for file in (tmp_path / "checkpoints").glob("ckpt-16/*.data*"):
+def test_a_damaged_checkpoint_is_one_line(tmp_path):
+    _run_until_killed(_tuner(tmp_path, SETTINGS), 5)
+    for file in (tmp_path / "checkpoints").glob("*.index"):
         file.write_bytes(b"torn")
-    tuner = _tuner(tmp_path, SETTINGS, scores=[0.5, 0.9, 0.7])
-    progress = tuner.run()
-    assert "ckpt-16/weights.data-00000-of-00001: is damaged" in caplog.text
-    for got, want in zip(_weights(tuner), unbroken[0], strict=True):
-        np.testing.assert_array_equal(got, want)
-    assert progress.history == unbroken[1].history
-
-
-def test_damaged_best_weights_are_made_again_or_refused(tmp_path, unbroken):
-    settings = dataclasses.replace(SETTINGS, checkpoint_every=0)
-    # After the second epoch, the best: its checkpoint holds the same weights.
-    _run_until_killed(_tuner(tmp_path, settings, scores=[0.5, 0.9, 0.7]), 15)
-    shutil.rmtree(tmp_path / "best")
-    tuner = _tuner(tmp_path, settings, scores=[0.5, 0.9, 0.7])
-    tuner.run()
-    for got, want in zip(_weights(tuner), unbroken[0], strict=True):
-        np.testing.assert_array_equal(got, want)
-    for file in (tmp_path / "best").glob("*/*.index"):
-        file.write_bytes(b"torn")
-    shutil.rmtree(tmp_path / "checkpoints" / "ckpt-14")
-    with pytest.raises(
-        UserError, match="ckpt-2/weights.index: is damaged or missing; copy"
-    ) as caught:
-        _tuner(tmp_path, settings, scores=[0.5, 0.9, 0.7]).run()
+    with pytest.raises(UserError, match="cannot be read .*delete the folder") as caught:
+        _tuner(tmp_path, SETTINGS).run()
     assert "\n" not in str(caught.value)

@@ -112,16 +112,6 @@ def test_a_killed_run_ends_with_bitwise_the_same_weights(tmp_path, always):
 
 
 @pytest.mark.slow
-def test_how_often_checkpoints_are_made_changes_no_bit(tmp_path, always):
-    outcomes = []
-    for every in (0, 3, 8):
-        tuner = _tuner(tmp_path / str(every), dataclasses.replace(SETTINGS, checkpoint_every=every))
-        tuner.run()
-        outcomes.append({name: value.tobytes() for name, value in _weights(tuner).items()})
-    assert outcomes[0] == outcomes[1] == outcomes[2]
-
-
-@pytest.mark.slow
 def test_afterwards_the_model_is_as_before(tmp_path, always):
     tuner = _tuner(tmp_path)
     embeddings = tuner.task.encoder.embeddings
